@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Folder of real public data, read in place; tests that need it are skipped, saying so, where it is absent."""
+    """Folder of real public data, read in place; a test that needs it is skipped, saying so, without it."""
     folder = Path(os.environ.get("MLB_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip("real public data is absent (set MLB_SHARED_DATA to its folder)")

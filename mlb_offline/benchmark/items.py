@@ -195,9 +195,7 @@ def _check_text(_dataset: Dataset, item: Item) -> Problem:
 def _check_record(dataset: Dataset, item: Item) -> Problem:
     if item.answer is None and not item.evaluation_points:
         return "answer", tr("需要参考答案或评估要点", "a reference answer or evaluation points are needed")
-    if item.answer is not None and (
-        not isinstance(item.answer, Mapping) or not set(item.answer) <= set(dataset.keys)
-    ):
+    if item.answer is not None and (not isinstance(item.answer, Mapping) or not set(item.answer) <= set(dataset.keys)):
         return "answer", tr("答案的键应在 ", "the answer is an object with keys among ") + "、".join(dataset.keys)
     return None
 
@@ -211,4 +209,3 @@ _CHECKS: Mapping[Form, Callable[[Dataset, Item], Problem]] = {
     Form.TEXT: _check_text,
     Form.RECORD: _check_record,
 }
-

@@ -34,7 +34,10 @@ StateOption = Annotated[
     Path | None,
     typer.Option(
         "--state",
-        help=tr("状态目录（回滚记录、尝试次数）；默认 $MLB_STATE", "state folder (rollback, attempts); default $MLB_STATE"),
+        help=tr(
+            "状态目录（回滚记录、尝试次数）；默认 $MLB_STATE",
+            "state folder (rollback, attempts); default $MLB_STATE",
+        ),
     ),
 ]
 

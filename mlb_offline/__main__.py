@@ -1,0 +1,5 @@
+"""``python -m mlb_offline`` is the command ``mlb-offline``."""
+
+from mlb_offline.cli import main
+
+main()

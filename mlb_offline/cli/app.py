@@ -1,0 +1,60 @@
+"""The tree of commands. Every module named here imports nothing heavy until one of its commands runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mlb_offline import __version__
+from mlb_offline.cli import bundle, keys, log, policy, report
+from mlb_offline.cli.demo import demo_command
+from mlb_offline.cli.run import run_command
+from mlb_offline.cli.verify import verify_command
+from mlb_offline.language import tr
+
+app = typer.Typer(
+    help=tr(
+        "在医院自己的硬件上离线评测医疗大模型（MLB 基准），并出具签名报告。",
+        "Evaluate a medical language model on the hospital's own hardware, offline, and write a signed report.",
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mlb-offline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    lang: Annotated[
+        str | None, typer.Option("--lang", metavar="zh|en", help=tr("消息语言", "message language"))
+    ] = None,
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help=tr("显示版本", "show the version")),
+    ] = False,
+) -> None:
+    """Options that go before the command."""
+    if lang not in {None, "zh", "en"}:
+        raise typer.BadParameter(tr("只能是 zh 或 en", "must be zh or en"), param_hint="--lang")
+
+
+app.command("demo", help=tr("用内置样例完成整个流程", "the whole job on the embedded default"))(demo_command)
+app.add_typer(keys.app, name="keys", help=tr("生成与查看密钥", "make and show keys"))
+app.add_typer(
+    bundle.app,
+    name="bundle",
+    help=tr("导入、构建、查看与核验数据包", "import, build, show and verify bundles"),
+)
+app.command("run", help=tr("评测一个目标模型", "evaluate a target model"))(run_command)
+app.add_typer(log.app, name="log", help=tr("核验运行日志", "verify a run's log"))
+app.add_typer(policy.app, name="policy", help=tr("查看与检查判定策略", "show and check policies"))
+app.add_typer(report.app, name="report", help=tr("生成签名报告", "build a signed report"))
+app.command("verify", help=tr("核验报告的真实性", "verify that a report is authentic"))(verify_command)
