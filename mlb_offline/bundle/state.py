@@ -1,0 +1,238 @@
+"""What this installation remembers between runs: versions of bundles seen, and attempts counted.
+
+A folder of JSON files, each written whole (temporary file, fsync, rename) under one lock. It protects against an old
+bundle being replayed; it cannot tell that the folder itself was put back to an old copy (docs/threat-model.md).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mlb_offline.errors import InputError, TrustError
+from mlb_offline.language import tr
+
+_STATE = "state.json"
+_ROLLBACK = "rollback.json"
+_ATTEMPTS = "attempts.json"
+_LOCK = "lock"
+_FORMATS = {
+    _STATE: "mlb-offline/state/v1",
+    _ROLLBACK: "mlb-offline/rollback/v1",
+    _ATTEMPTS: "mlb-offline/attempts/v1",
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The newest of a (publisher, series, dataset) seen: highest version, latest time of signing (RFC 3339, UTC)."""
+
+    version: int
+    signed: str
+
+
+@dataclass(frozen=True)
+class State:
+    """A state folder.
+
+    Attributes:
+        folder: where it is.
+        created: it was made just now, so nothing earlier can have been remembered; a report says so.
+    """
+
+    folder: Path
+    created: bool
+
+    def rollback(self, publisher: str, series: str, dataset: str) -> Seen | None:
+        """What was seen of this publisher's (key id) dataset in this series, if anything.
+
+        Raises:
+            TrustError: the record is damaged.
+        """
+        found = self._read(_ROLLBACK).get("seen", {}).get(_key(publisher, series, dataset))
+        return None if found is None else _seen(found, self.folder / _ROLLBACK)
+
+    def latest_signed(self, publisher: str) -> str | None:
+        """The latest time of signing in any bundle of this publisher (key id) seen."""
+        seen = self._read(_ROLLBACK).get("seen", {})
+        file = self.folder / _ROLLBACK
+        times = [_seen(value, file).signed for key, value in seen.items() if key.startswith(f"{publisher} ")]
+        return max(times, default=None)
+
+    def advance(self, publisher: str, series: str, datasets: list[str], seen: Seen) -> bool:
+        """Remember that these datasets were opened; what is remembered never goes back.
+
+        Returns:
+            whether anything remembered rose.
+
+        Raises:
+            InputError: the folder cannot be written.
+            TrustError: the record is damaged.
+        """
+        with self._locked():
+            content = self._read(_ROLLBACK)
+            records: dict[str, Any] = content.setdefault("seen", {})
+            before = json.dumps(records, sort_keys=True)
+            for dataset in datasets:
+                key = _key(publisher, series, dataset)
+                old = _seen(records[key], self.folder / _ROLLBACK) if key in records else seen
+                # Times of one fixed form compare as text.
+                records[key] = {"version": max(old.version, seen.version), "signed": max(old.signed, seen.signed)}
+            rose = json.dumps(records, sort_keys=True) != before
+            if rose:
+                self._write(_ROLLBACK, content)
+            return rose
+
+    def record_override(self, entry: dict[str, Any]) -> None:
+        """Keep for good that somebody chose to go back to an older bundle.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        with self._locked():
+            content = self._read(_ROLLBACK)
+            content.setdefault("overrides", []).append(entry)
+            self._write(_ROLLBACK, content)
+
+    def next_attempt(self, target_fingerprint: str, bundle_uuid: str, run_id: str) -> int:
+        """The number, from 1, of this run among all runs of this target on this bundle.
+
+        Asking again for the same run gives the same number.
+
+        Raises:
+            InputError: the folder cannot be written.
+            TrustError: the record is damaged.
+        """
+        with self._locked():
+            content = self._read(_ATTEMPTS)
+            runs = content.setdefault("attempts", {}).setdefault(f"{target_fingerprint} {bundle_uuid}", [])
+            if run_id not in runs:
+                runs.append(run_id)
+                self._write(_ATTEMPTS, content)
+            return int(runs.index(run_id)) + 1
+
+    def _read(self, name: str) -> dict[str, Any]:
+        path = self.folder / name
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {"format": _FORMATS[name]}
+        except OSError as error:
+            raise _unusable(path, error) from None
+        except (ValueError, RecursionError):
+            raise _damaged(path) from None
+        parts = {"seen": dict, "overrides": list, "attempts": dict}
+        if not isinstance(content, dict) or content.get("format") != _FORMATS[name]:
+            raise _damaged(path)
+        if not all(isinstance(content[key], kind) for key, kind in parts.items() if key in content):
+            raise _damaged(path)
+        return content
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        path = self.folder / name
+        partial = path.with_suffix(".partial")
+        try:
+            with partial.open("w", encoding="utf-8") as file:
+                json.dump(content, file, ensure_ascii=False, indent=1, sort_keys=True)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise _unusable(path, error) from None
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        path = self.folder / _LOCK
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _unusable(path, error) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def open_state(path: Path | None) -> State:
+    """Open the state folder, making it at first use.
+
+    Args:
+        path: the folder; None: ``$MLB_STATE``, else ``$XDG_STATE_HOME/mlb-offline``, else
+            ``~/.local/state/mlb-offline``.
+
+    Raises:
+        InputError: it cannot be made or written.
+        TrustError: it is there but damaged.
+    """
+    folder = default_folder() if path is None else path
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(folder, error) from None
+    probe = State(folder, created=False)
+    with probe._locked():
+        known = any((folder / name).exists() for name in _FORMATS)
+        if not (folder / _STATE).exists():
+            now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            probe._write(_STATE, {"format": _FORMATS[_STATE], "created": now})
+    probe._read(_STATE)
+    return State(folder, created=not known)
+
+
+def default_folder() -> Path:
+    """Where state is kept unless ``--state`` says otherwise."""
+    named = os.environ.get("MLB_STATE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "mlb-offline"
+
+
+def _key(publisher: str, series: str, dataset: str) -> str:
+    return f"{publisher} {series} {dataset}"
+
+
+def _seen(value: Any, file: Path) -> Seen:
+    if (
+        not isinstance(value, dict)
+        or set(value) != {"version", "signed"}
+        or type(value["version"]) is not int
+        or not isinstance(value["signed"], str)
+    ):
+        raise _damaged(file)
+    return Seen(value["version"], value["signed"])
+
+
+def _damaged(path: Path) -> TrustError:
+    return TrustError(
+        tr(
+            "状态记录已损坏，无法判断数据包是否回滚",
+            "the state record is damaged: whether a bundle is old cannot be told",
+        ),
+        file=path,
+        remedy=tr(
+            "从备份恢复状态目录；若改用新目录，报告会写明从此开始记录",
+            "restore the state folder from a backup; with a new folder, the report says that records begin there",
+        ),
+    )
+
+
+def _unusable(path: Path, error: OSError) -> InputError:
+    return InputError(
+        tr(f"状态目录不可用：{error.strerror}", f"the state folder cannot be used: {error.strerror}"),
+        file=path,
+        remedy=tr("用 --state 给出可写的目录", "name a folder that can be written with --state"),
+    )
