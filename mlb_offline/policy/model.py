@@ -1,0 +1,293 @@
+"""The policy as it stands in a TOML file, checked on the way in."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import re
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from mlb_offline.benchmark.catalogue import DATASETS, DIMENSIONS, Metric
+from mlb_offline.errors import InputError
+from mlb_offline.language import tr
+from mlb_offline.policy.lines import line_of
+from mlb_offline.stats.lower import DEFAULT_SIZE_CAP
+
+Scope = Literal["dataset", "dimension", "overall"]
+Bad = Literal["wrong", "unreadable", "failed", "missing"]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"\S")]
+MinimumN = Annotated[int, Field(ge=1, le=10_000_000)]
+
+LARGEST_FILE = 2**20
+"""Longest policy file that is read, in bytes."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Gate(_Strict):
+    """One threshold, held against a one-sided 95 % lower bound.
+
+    Attributes:
+        scope: what it is about.
+        id: name of the dataset or dimension; ``overall`` for the whole.
+        min: in (0, 1), both ends excluded: 0 could not be missed and 1 could not be met.
+        minimum_n: items needed in each dataset concerned; else the policy's, else the official number.
+        on_fail: verdict where it is missed: ``fail``, or ``conditional`` where nothing worse happened.
+    """
+
+    scope: Scope
+    id: Text = "overall"
+    min: Annotated[float, Field(gt=0, lt=1)]
+    minimum_n: MinimumN | None = None
+    on_fail: Literal["fail", "conditional"] = "fail"
+
+    @model_validator(mode="after")
+    def _known(self) -> Gate:
+        known = {"dataset": list(DATASETS), "dimension": list(DIMENSIONS), "overall": ["overall"]}[self.scope]
+        if self.id not in known:
+            raise ValueError(
+                tr(f"未知的 id“{self.id}”，可用：", f"unknown id {self.id!r}, there are: ") + ", ".join(known)
+            )
+        return self
+
+
+class Critical(_Strict):
+    """Failures of which more than ``max_count`` make the verdict ``fail``, whatever the scores are.
+
+    A statement about this run's answers, not about a population, so there is no bound. Without ``items`` the
+    dataset needs the policy's minimum n, else its official number: few items would hardly ever show a failure.
+
+    Attributes:
+        dataset: where.
+        items: item ids of that dataset, each of which must be wholly right; empty: all its answers count.
+        outcomes: which outcomes count as critical where ``items`` is empty; default: all bad ones.
+        max_count: how many are allowed.
+    """
+
+    dataset: Text
+    items: Annotated[list[Text], Field(max_length=10_000)] = Field(default_factory=list)
+    outcomes: list[Bad] = Field(default_factory=list)
+    max_count: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _can_fail(self) -> Critical:
+        if self.dataset not in DATASETS:
+            raise ValueError(
+                tr(f"未知数据集“{self.dataset}”，可用：", f"unknown dataset {self.dataset!r}, there are: ")
+                + ", ".join(DATASETS)
+            )
+        if len(set(self.items)) < len(self.items) or len(set(self.outcomes)) < len(self.outcomes):
+            raise ValueError(tr("条目或结果重复", "an item or outcome is named twice"))
+        if self.items and self.outcomes:
+            raise ValueError(tr("items 与 outcomes 只能给一个", "give items or outcomes, not both"))
+        if self.items and self.max_count >= len(self.items):
+            raise ValueError(
+                tr("max_count 不小于条目数：永远不会失败", "max_count is not below the items' number: it cannot fail")
+            )
+        if self.outcomes == ["wrong"] and DATASETS[self.dataset].metric is not Metric.ACCURACY:
+            raise ValueError(
+                tr("该数据集没有“wrong”结果：永远不会失败", "this dataset has no outcome wrong: it can never fail")
+            )
+        return self
+
+    @property
+    def counted(self) -> tuple[Bad, ...]:
+        """Outcomes that count where no items are named."""
+        return tuple(self.outcomes) or ("wrong", "unreadable", "failed", "missing")
+
+
+class Approver(_Strict):
+    """Who approved the thresholds, and when (ISO date)."""
+
+    name: Text
+    role: Text
+    date: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$")]
+
+    @field_validator("date", mode="before")
+    @classmethod
+    def _iso(cls, value: Any) -> Any:
+        if isinstance(value, datetime.datetime):
+            return value
+        if isinstance(value, datetime.date):
+            return value.isoformat()
+        if isinstance(value, str):
+            datetime.date.fromisoformat(value)
+        return value
+
+
+class Disputes(_Strict):
+    """What open disputes between judges count as; used by judged datasets only."""
+
+    count_as: Literal["not-evaluable", "wrong"] = "not-evaluable"
+
+
+class Policy(_Strict):
+    """A policy.
+
+    Attributes:
+        name: what people call it.
+        version: its own version.
+        minimum_n: items needed in each dataset of every gate that does not say otherwise; default official number.
+        validity_days: how long a pass stands after the run, in days.
+        size_cap: cap of 2TP + FP + FN of one answer in micro-F1 bounds (``stats.bounds.micro_f1_lower``).
+        size_caps: other caps, by dataset.
+        gate: thresholds; no (scope, id) twice.
+        critical: critical failures.
+        approvers: who approved the thresholds; without one they do not count.
+        disputes: see ``Disputes``.
+    """
+
+    name: Text
+    version: Text
+    minimum_n: MinimumN | None = None
+    validity_days: Annotated[int, Field(ge=1, le=3660)] = 365
+    size_cap: Annotated[int, Field(ge=2, le=1_000_000)] = DEFAULT_SIZE_CAP
+    size_caps: dict[str, Annotated[int, Field(ge=2, le=1_000_000)]] = Field(default_factory=dict)
+    gate: list[Gate] = Field(default_factory=list)
+    critical: list[Critical] = Field(default_factory=list)
+    approvers: list[Approver] = Field(default_factory=list)
+    disputes: Disputes = Field(default_factory=Disputes)
+
+    _source: bytes = PrivateAttr(default=b"")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Policy:
+        names = [(gate.scope, gate.id) for gate in self.gate]
+        twice = sorted({f"{scope}/{name}" for scope, name in names if names.count((scope, name)) > 1})
+        if twice:
+            raise ValueError(tr(f"阈值重复：{twice}", f"gates given twice: {twice}"))
+        wrong = sorted(
+            name for name in self.size_caps if name not in DATASETS or DATASETS[name].metric is not Metric.MICRO_F1
+        )
+        if wrong:
+            raise ValueError(
+                tr(f"size_caps 中不是微平均 F1 数据集：{wrong}", f"size_caps: no micro-F1 datasets: {wrong}")
+            )
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file's bytes, hex."""
+        return hashlib.sha256(self._source).hexdigest()
+
+    @property
+    def has_thresholds(self) -> bool:
+        """Whether there is any threshold."""
+        return bool(self.gate)
+
+    def cap_of(self, dataset: str) -> int:
+        """The size cap of one answer of a dataset."""
+        return self.size_caps.get(dataset, self.size_cap)
+
+    def minimum_of(self, gate: Gate, dataset: str) -> int:
+        """Items that a gate needs in a dataset."""
+        return gate.minimum_n or self.minimum_n or DATASETS[dataset].n
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"policy": data, "sha256": digest, "toml": the file's text}``: all that a verifier needs."""
+        return {
+            "policy": self.model_dump(mode="json"),
+            "sha256": self.digest,
+            "toml": self._source.decode("utf-8"),
+        }
+
+    @classmethod
+    def from_json(cls, value: Any, *, file: str | Path | None = None) -> Policy:
+        """The policy that ``to_json`` wrote; text, digest and data must agree.
+
+        Raises:
+            InputError: they do not, or the policy cannot be read.
+        """
+        keys = {"policy", "sha256", "toml"}
+        if not isinstance(value, dict) or set(value) != keys or not isinstance(value["toml"], str):
+            raise _refusal("内嵌策略的键有误", "the embedded policy's keys are wrong", file, "policy")
+        try:
+            source = value["toml"].encode("utf-8")
+        except UnicodeEncodeError:
+            raise _refusal("内嵌策略不是 UTF-8", "the embedded policy is not UTF-8", file, "policy.toml") from None
+        policy = parse_policy(source, file=file)
+        if policy.to_json() != value:
+            raise _refusal(
+                "内嵌策略的文本、摘要与数据不一致",
+                "text, digest and data of the embedded policy disagree",
+                file,
+                "policy",
+            )
+        return policy
+
+
+def load_policy(path: Path | None) -> Policy:
+    """The policy of a TOML file; the shipped one, which has no thresholds, where no file is given.
+
+    Raises:
+        InputError: the file cannot be read, is no TOML, or a key is missing, unknown or out of range.
+    """
+    if path is None:
+        source = resources.files(__package__).joinpath("shipped.toml").read_bytes()
+        return parse_policy(source, file="shipped.toml")
+    try:
+        with path.open("rb") as stream:
+            source = stream.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise InputError(
+            tr(f"策略文件无法读取：{error.strerror}", f"the policy file cannot be read: {error.strerror}"),
+            file=path,
+            remedy=tr("检查路径与权限", "check the path and its permissions"),
+        ) from None
+    return parse_policy(source, file=path)
+
+
+def parse_policy(source: bytes, *, file: str | Path | None) -> Policy:
+    """The policy of a TOML document.
+
+    Raises:
+        InputError: too long, not UTF-8, no TOML, or a key is missing, unknown or out of range.
+    """
+    if len(source) > LARGEST_FILE:
+        raise _refusal("策略文件过大（上限 1 MiB）", "the policy file is larger than 1 MiB", file, None)
+    try:
+        raw = tomllib.loads(source.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = source[: error.start].count(b"\n") + 1
+        raise _refusal("不是 UTF-8 文本", "it is not UTF-8 text", file, None, line) from None
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\(at line (\d+)", str(error))
+        at = int(found[1]) if found else max(1, len(source.splitlines()))  # else "at end of document"
+        raise _refusal(f"不是有效的 TOML：{error}", f"it is not TOML: {error}", file, None, at) from None
+    except RecursionError:
+        raise _refusal("TOML 嵌套过深", "the TOML is nested too deeply", file, None) from None
+    try:
+        policy = Policy.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or None
+        message = first["msg"].removeprefix("Value error, ")
+        raise _refusal(message, message, file, field, line_of(source, first["loc"])) from None
+    policy._source = source
+    return policy
+
+
+def _refusal(zh: str, en: str, file: str | Path | None, field: str | None, line: int | None = None) -> InputError:
+    return InputError(
+        tr(f"策略无效：{zh}", f"not a valid policy: {en}"),
+        file=file,
+        line=line,
+        field=field,
+        remedy=tr("按 docs/statistics.md 的“策略”一节修正", "correct it as docs/statistics.md, section Policy, says"),
+    )

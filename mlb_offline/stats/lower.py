@@ -1,0 +1,87 @@
+"""The one-sided lower bound that fits a dataset or a mean of datasets; rounded down, never up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mlb_offline.benchmark.catalogue import Metric
+from mlb_offline.stats.bounds import ALPHA, betting_lower, clopper_pearson_lower, micro_f1_lower
+from mlb_offline.stats.sample import DatasetSample
+
+DEFAULT_SIZE_CAP = 32
+"""Cap of 2TP + FP + FN of one answer, unless the policy sets another: a perfect document of the benchmark's
+example items has 6 entities, so size 12; bounds are sharpest at two to three times the mean size
+(docs/statistics.md)."""
+
+SizeCap = Callable[[str], int]
+"""The cap of a dataset, for one answer; with repeats it is multiplied by their number."""
+
+
+def default_size_cap(_dataset: str) -> int:
+    """The same cap for every dataset."""
+    return DEFAULT_SIZE_CAP
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A lower bound and how it was made.
+
+    Attributes:
+        low: holds with probability of at least 1 - alpha; in [0, 1], 6 decimals, rounded down.
+        method: ``clopper-pearson``, ``betting``, ``betting-micro-f1`` or ``bonferroni``.
+    """
+
+    low: float
+    method: str
+
+
+def dataset_lower(sample: DatasetSample, *, alpha: float = ALPHA, size_cap: SizeCap = default_size_cap) -> Bound:
+    """Lower bound of one dataset's score.
+
+    Single 0/1 answers: Clopper-Pearson. Repeats: betting bound on the items' means. Micro-F1: betting bound with
+    capped sizes.
+
+    Raises:
+        ValueError: the dataset has no value (judged, or no items).
+    """
+    if sample.metric.judged or not sample.n:
+        raise ValueError(f"{sample.dataset} has no value")
+    if sample.metric is Metric.MICRO_F1:
+        counts = [(row[0], row[1], row[2], row[3]) for row in sample.histogram]
+        cap = size_cap(sample.dataset) * sample.repeats
+        return Bound(_down(micro_f1_lower(counts, alpha=alpha, size_cap=cap)), "betting-micro-f1")
+    if sample.repeats == 1:
+        right = sum(row[0] * row[2] for row in sample.histogram)
+        return Bound(_down(clopper_pearson_lower(right, sample.n, alpha)), "clopper-pearson")
+    means = [row[0] / row[1] for row in sample.histogram for _ in range(row[2])]
+    return Bound(_down(betting_lower(means, alpha)), "betting")
+
+
+def mean_lower(
+    samples: Sequence[DatasetSample],
+    weights: Sequence[float],
+    *,
+    alpha: float = ALPHA,
+    size_cap: SizeCap = default_size_cap,
+) -> Bound:
+    """Lower bound of a weighted mean of datasets: each with its share of alpha, then averaged (Bonferroni).
+
+    All k bounds hold together with probability of at least 1 - alpha, however the datasets depend on each other.
+
+    Raises:
+        ValueError: no dataset, one without a value, or weights of another number.
+    """
+    if not samples:
+        raise ValueError("no dataset")
+    bounds = [dataset_lower(sample, alpha=alpha / len(samples), size_cap=size_cap).low for sample in samples]
+    parts = (weight * bound for weight, bound in zip(weights, bounds, strict=True))
+    return Bound(_down(math.fsum(parts)), "bonferroni")
+
+
+def _down(value: float) -> float:
+    """Rounded down to 6 decimals; a value that lies on them but for floating-point noise stays."""
+    scaled = value * 1e6
+    nearest = round(scaled)
+    return (nearest if abs(scaled - nearest) < 1e-6 else math.floor(scaled)) / 1e6
