@@ -1,0 +1,205 @@
+"""``mlb-offline run``: evaluate a target on a bundle, or go on with a run."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlb_offline.cli.keys import unlock
+from mlb_offline.cli.kit import JsonFlag, KeyOption, PassphraseOption, StateOption, TrustOption, emit
+from mlb_offline.language import tr
+
+if TYPE_CHECKING:
+    from mlb_offline.run.prepare import RunRequest
+    from mlb_offline.run.session import Summary
+
+OUTCOMES = ("right", "wrong", "scored", "unreadable", "failed", "unjudged")
+
+
+def run_command(
+    *,
+    bundle: Annotated[Path, typer.Option("--bundle", help=tr("密封的题包（.mlbb）", "sealed bundle (.mlbb)"))],
+    trust: TrustOption,
+    key: KeyOption,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            metavar="TARGET",
+            help=tr(
+                "被测模型：unix:PATH、http://HOST:PORT/v1、gguf:FILE 或 answers:FILE.jsonl",
+                "model under test: unix:PATH, http://HOST:PORT/v1, gguf:FILE or answers:FILE.jsonl",
+            ),
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help=tr("新运行的目录（须为空）", "folder of the new run (must be empty)"))
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="DIR", help=tr("继续该目录中的运行", "go on with the run in DIR"))
+    ] = None,
+    target_config: Annotated[
+        Path | None, typer.Option("--target-config", help=tr("目标配置（TOML）", "target config (TOML)"))
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", help=tr("判定策略（TOML），随运行固定", "policy (TOML), fixed with the run")),
+    ] = None,
+    declaration: Annotated[
+        Path | None,
+        typer.Option(
+            "--declaration", help=tr("医院声明（TOML），随运行固定", "declaration (TOML), fixed with the run")
+        ),
+    ] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dataset",
+            help=tr(
+                "只测这些数据集（可多次给出；结果仅供参考）",
+                "these datasets only (repeatable; makes the run indicative)",
+            ),
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            help=tr(
+                "每个数据集只测前 N 题（结果仅供参考）", "the first N items of each dataset (makes the run indicative)"
+            ),
+        ),
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option("--concurrency", help=tr("同时进行的请求数，默认 8", "requests at a time, default 8"))
+    ] = None,
+    repeats: Annotated[
+        int | None, typer.Option("--repeats", help=tr("每题询问次数，默认 1", "times each item is asked, default 1"))
+    ] = None,
+    estimate: Annotated[
+        bool,
+        typer.Option(
+            "--estimate", help=tr("只估算题量与提示词长度，不提问", "only count items and prompt sizes; ask nothing")
+        ),
+    ] = False,
+    allow_rollback: Annotated[
+        bool,
+        typer.Option(
+            "--allow-rollback",
+            help=tr(
+                "允许使用比见过的更旧的题包（报告会注明）", "allow a bundle older than one seen (the report says so)"
+            ),
+        ),
+    ] = False,
+    passphrase_file: PassphraseOption = None,
+    state: StateOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Evaluate a target, or resume a run."""
+    from mlb_offline.run.prepare import RunRequest
+
+    request = RunRequest(
+        bundle=bundle,
+        trust=tuple(trust),
+        key=key,
+        target=target,
+        out=out,
+        resume=resume,
+        target_config=target_config,
+        policy=policy,
+        declaration=declaration,
+        datasets=tuple(dataset or ()),
+        limit=limit,
+        repeats=repeats,
+        concurrency=concurrency,
+        state=state,
+        allow_rollback=allow_rollback,
+        passphrase=unlock(key, passphrase_file),
+        passphrase_file=passphrase_file,
+    )
+    if estimate:
+        _estimate(request, as_json=as_json)
+    else:
+        _run(request, as_json=as_json)
+
+
+def _run(request: RunRequest, *, as_json: bool) -> None:
+    from mlb_offline.run.session import run_request
+
+    summary = run_request(request, sys.stderr)
+    words = ["mlb-offline", "report", "build", str(summary.directory), "--key", str(request.key)]
+    next_command = shlex.join([*words, "--sign-key", "report.key.json", "--out", "report.html"])
+    emit(
+        {
+            "run": summary.run_id,
+            "directory": str(summary.directory),
+            "datasets": _tallies(summary),
+            "retries": summary.retries,
+            "next": next_command,
+        },
+        as_json=as_json,
+        lines=[
+            *_table(summary),
+            tr(f"运行记录：{summary.directory}", f"run store: {summary.directory}"),
+            tr(f"下一步：{next_command}", f"next: {next_command}"),
+        ],
+    )
+
+
+def _estimate(request: RunRequest, *, as_json: bool) -> None:
+    from mlb_offline.run.estimate import estimate_request
+
+    estimate = estimate_request(request)
+    parts = {
+        name: {"requests": part.requests, "characters": part.characters, "tokens": part.tokens}
+        for name, part in estimate.datasets.items()
+    }
+    emit(
+        {
+            "requests": estimate.requests,
+            "characters": estimate.characters,
+            "tokens": estimate.tokens,
+            "datasets": parts,
+            "probe": dict(estimate.probe),
+        },
+        as_json=as_json,
+        lines=[
+            *(
+                f"{name:<16} {part.requests:>7} {part.characters:>10} {part.tokens:>10}"
+                for name, part in estimate.datasets.items()
+            ),
+            tr(
+                f"共 {estimate.requests} 次请求，提示词 {estimate.characters} 个字符，"
+                f"约 {estimate.tokens} 个 token；未提问。",
+                f"{estimate.requests} requests, prompts of {estimate.characters} characters, "
+                f"about {estimate.tokens} tokens; nothing was asked.",
+            ),
+        ],
+    )
+
+
+def _tallies(summary: Summary) -> dict[str, dict[str, Any]]:
+    return {
+        name: {"n": n, **{outcome: summary.counts.get((name, outcome), 0) for outcome in OUTCOMES}}
+        for name, n in summary.totals.items()
+    }
+
+
+def _table(summary: Summary) -> list[str]:
+    names = {
+        "n": "n",
+        "right": tr("正确", "right"),
+        "wrong": tr("错误", "wrong"),
+        "scored": tr("已评分", "scored"),
+        "unreadable": tr("无法解读", "unreadable"),
+        "failed": tr("失败", "failed"),
+        "unjudged": tr("未评判", "unjudged"),
+    }
+    lines = [f"{'':<16}" + "".join(f"{name:>12}" for name in names.values())]
+    for dataset, tally in _tallies(summary).items():
+        lines.append(f"{dataset:<16}" + "".join(f"{tally[column]:>12}" for column in names))
+    return lines

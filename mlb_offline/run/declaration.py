@@ -1,0 +1,85 @@
+"""What the hospital declares about an evaluation (TOML): who, what model, for which use.
+
+Every key is optional text. The declaration is hashed into the run's identity before the first request, so that
+it cannot be written to fit the result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from mlb_offline.errors import InputError
+from mlb_offline.language import tr
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"\S")]
+
+
+class Declaration(BaseModel):
+    """The keys of a declaration; each is text or absent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    hospital: Text | None = None
+    department: Text | None = None
+    vendor: Text | None = None
+    model: Text | None = None
+    model_version: Text | None = None
+    weights_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    intended_use: Text | None = None
+    operator: Text | None = None
+    reviewer: Text | None = None
+    approver: Text | None = None
+
+    def to_json(self) -> dict[str, str]:
+        """The keys that were given."""
+        given: dict[str, str] = self.model_dump(exclude_none=True)
+        return given
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the canonical JSON of the keys that were given."""
+        return hashlib.sha256(rfc8785.dumps(self.to_json())).hexdigest()
+
+
+def load_declaration(path: Path | None) -> Declaration:
+    """Read a declaration; without a file, one that declares nothing.
+
+    Raises:
+        InputError: the file cannot be read, is no TOML, or a key is unknown or is not text.
+    """
+    if path is None:
+        return Declaration()
+    remedy = tr(
+        f"只使用这些键：{', '.join(Declaration.model_fields)}",
+        f"use these keys only: {', '.join(Declaration.model_fields)}",
+    )
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            tr(f"无法读取声明文件（{error.strerror}）", f"the declaration cannot be read ({error.strerror})"),
+            file=path,
+            remedy=tr("检查路径与权限", "check the path and its permissions"),
+        ) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(
+            tr(f"声明文件不是有效的 UTF-8 TOML：{error}", f"the declaration is not valid UTF-8 TOML: {error}"),
+            file=path,
+            remedy=remedy,
+        ) from None
+    try:
+        return Declaration.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            tr(f"声明无效：{first['msg']}", f"the declaration is not valid: {first['msg']}"),
+            file=path,
+            field=".".join(str(part) for part in first["loc"]) or None,
+            remedy=remedy,
+        ) from None

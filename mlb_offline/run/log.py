@@ -1,0 +1,73 @@
+"""``log verify``: does the log of a run hold, and what does it tell? Needs no key."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlb_offline.errors import TrustError
+from mlb_offline.language import tr
+from mlb_offline.run.check import check_store
+from mlb_offline.run.database import STORE_NAME, database_errors, open_for_reading
+from mlb_offline.run.rows import read_header
+
+
+@dataclass(frozen=True)
+class LogReport:
+    """A log that holds.
+
+    Attributes:
+        run_id: UUID.
+        events: number of events.
+        head: hash of the last, which a report signs.
+        items: slots of the run.
+        outcomes: slots by outcome.
+        records: encrypted records.
+        finished: RFC 3339 UTC, or None.
+    """
+
+    run_id: str
+    events: int
+    head: str
+    items: int
+    outcomes: Mapping[str, int]
+    records: int
+    finished: str | None
+
+
+def verify_log(directory: Path) -> LogReport:
+    """Recompute the chain of events and hold the tables against it.
+
+    Raises:
+        InputError: there is no run.
+        TrustError: the first event, item or record at fault.
+    """
+    db = open_for_reading(directory)
+    file = directory / STORE_NAME
+    try:
+        with database_errors(file):
+            _check_pages(db.execute("PRAGMA quick_check").fetchall(), file)
+            told = check_store(db, file)
+            header = read_header(db)
+    finally:
+        db.close()
+    return LogReport(
+        run_id=header.id,
+        events=told.last.seq,
+        head=told.last.hash,
+        items=told.created["items"],
+        outcomes=dict(Counter(outcome[0] for _seq, outcome in told.outcomes.values())),
+        records=len(told.records),
+        finished=told.finished,
+    )
+
+
+def _check_pages(rows: list[tuple[str]], file: Path) -> None:
+    if rows != [("ok",)]:
+        raise TrustError(
+            tr(f"数据库文件已损坏：{rows[0][0]}", f"the database file is damaged: {rows[0][0]}"),
+            file=file,
+            remedy=tr("从备份恢复运行目录", "restore the run folder from a backup"),
+        )

@@ -1,0 +1,128 @@
+"""Everything a session needs, opened and checked before the first request; the order is that of cost.
+
+A resume takes what it is not told from the run's own record; what it is told differently becomes a difference of
+identity and is refused there by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mlb_offline.bundle.opening import OpenedBundle, open_bundle
+from mlb_offline.bundle.state import State, open_state
+from mlb_offline.errors import UsageError
+from mlb_offline.language import tr
+from mlb_offline.policy.model import Policy, load_policy
+from mlb_offline.run.declaration import Declaration, load_declaration
+from mlb_offline.run.invocation import Invocation, absolute_path, absolute_spec, stored_invocation
+from mlb_offline.run.plan import Plan
+from mlb_offline.target.config import load_target_config
+from mlb_offline.target.opening import open_target
+from mlb_offline.target.types import Target
+from mlb_offline.trust.keys import RecipientKey, load_recipient_key
+from mlb_offline.trust.store import load_trust
+
+MAX_CONCURRENCY = 1024
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """The options of ``mlb-offline run``; None where one was not given. ``passphrase`` opens ``key``."""
+
+    bundle: Path
+    trust: tuple[Path, ...]
+    key: Path
+    target: str | None = None
+    out: Path | None = None
+    resume: Path | None = None
+    target_config: Path | None = None
+    policy: Path | None = None
+    declaration: Path | None = None
+    datasets: tuple[str, ...] = ()
+    limit: int | None = None
+    repeats: int | None = None
+    concurrency: int | None = None
+    state: Path | None = None
+    allow_rollback: bool = False
+    passphrase: str | None = None
+    passphrase_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a session works with."""
+
+    request: RunRequest
+    invocation: Invocation
+    key: RecipientKey
+    state: State
+    bundle: OpenedBundle
+    plan: Plan
+    policy: Policy
+    declaration: Declaration
+    target: Target
+
+
+def prepare(request: RunRequest, *, estimate: bool = False) -> Prepared:
+    """Open and check all inputs of a run; for an estimate, which writes no run, ``out`` may be missing.
+
+    Raises:
+        UsageError: options that do not go together or name what does not exist.
+        InputError: a file cannot be read, or the state folder cannot be written.
+        TrustError: bundle or key are not what they must be.
+    """
+    _check_options(request, estimate)
+    invocation = _invocation(request)
+    declaration = load_declaration(_path(invocation.declaration))
+    policy = load_policy(_path(invocation.policy))
+    config = load_target_config(_path(invocation.target_config))
+    trust = load_trust(request.trust)
+    key = load_recipient_key(request.key, request.passphrase)
+    state = open_state(request.state)
+    bundle = open_bundle(
+        request.bundle, trust, key, state=state, now=datetime.now(UTC), allow_rollback=request.allow_rollback
+    )
+    plan = Plan(bundle.datasets, names=invocation.datasets, limit=invocation.limit, repeats=invocation.repeats)
+    target = open_target(invocation.target, config)
+    return Prepared(request, invocation, key, state, bundle, plan, policy, declaration, target)
+
+
+def _check_options(request: RunRequest, estimate: bool) -> None:
+    neither = request.out is None and request.resume is None
+    if (request.out is not None and request.resume is not None) or (neither and not estimate):
+        raise UsageError(
+            tr("--out 与 --resume 须恰好给出一个", "exactly one of --out and --resume is needed"),
+            remedy=tr("新的运行用 --out DIR，继续用 --resume DIR", "--out DIR for a new run, --resume DIR to go on"),
+        )
+    if request.resume is None and request.target is None:
+        raise UsageError(
+            tr("缺少 --target", "--target is missing"),
+            remedy=tr("例如 --target unix:/run/model.sock", "for example --target unix:/run/model.sock"),
+        )
+    if request.concurrency is not None and not 1 <= request.concurrency <= MAX_CONCURRENCY:
+        raise UsageError(
+            tr(f"--concurrency 应为 1–{MAX_CONCURRENCY}", f"--concurrency must be 1 to {MAX_CONCURRENCY}"),
+            remedy=tr("通常 8 即可", "8 is usually right"),
+        )
+
+
+def _invocation(request: RunRequest) -> Invocation:
+    given = {
+        "target": None if request.target is None else absolute_spec(request.target),
+        "target_config": absolute_path(request.target_config),
+        "policy": absolute_path(request.policy),
+        "declaration": absolute_path(request.declaration),
+        "datasets": request.datasets or None,
+        "limit": request.limit,
+        "repeats": request.repeats,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if request.resume is not None:
+        return replace(stored_invocation(request.resume), **chosen)  # type: ignore[arg-type]
+    return Invocation(**chosen)  # type: ignore[arg-type]
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)

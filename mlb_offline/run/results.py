@@ -1,0 +1,227 @@
+"""What a run found: every outcome, with everything the report says of how it came about."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from mlb_offline.errors import TrustError
+from mlb_offline.language import tr
+from mlb_offline.run.check import Told, check_store
+from mlb_offline.run.database import STORE_NAME, database_errors, open_for_reading
+from mlb_offline.run.events import EventType
+from mlb_offline.run.rows import ItemRow, read_header, read_items, read_records
+from mlb_offline.run.sealing import Place, RunKey, Sealed, unwrap_run_key
+from mlb_offline.scoring.outcome import Outcome
+from mlb_offline.trust.keys import RecipientKey
+
+
+@dataclass(frozen=True)
+class ItemOutcome:
+    """The outcome of one slot; for one never answered, ``missing`` with the false negatives that count.
+
+    Attributes:
+        digest: first 16 hex digits of the item's SHA-256.
+        repeat: from 0.
+        note: short machine words on how it was read or why it failed.
+    """
+
+    dataset: str
+    item: str
+    digest: str
+    repeat: int
+    outcome: Outcome
+    tp: int
+    fp: int
+    fn: int
+    note: str
+
+
+@dataclass(frozen=True)
+class Session:
+    """One stretch of work; times RFC 3339 UTC.
+
+    Attributes:
+        ended: None where the process was killed, or is at work still.
+        ending: ``finished``, ``operator``, ``target``, ``storage``, ``error``, ``killed``; ``open`` for a last
+            session that has not said how it ended.
+        details: body of its first event: concurrency, probe, attempt, state, rollback override.
+    """
+
+    started: str
+    ended: str | None
+    ending: str
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """A run as the report needs it.
+
+    Attributes:
+        run_id: UUID.
+        identity: fixed before the first request (docs/run-store.md).
+        identity_sha256: of its canonical JSON.
+        started, finished: RFC 3339 UTC; ``finished`` None while incomplete.
+        complete: every slot has an outcome.
+        outcomes: all slots in the order of asking.
+        event_head: hash of the last event, hex.
+        events: number of events.
+        sessions: in order.
+        retries: requests that had to be repeated.
+        finish_reasons: dataset → finish reason (``unknown`` where none was given) → answers.
+        models: names under which the server answered, in the order of first use, with the number of answers.
+        attempt: number of this target's attempt on this bundle as far as recorded; None where unknown.
+        state_created: the state folder did not exist before, so earlier attempts cannot be known.
+        indicative: why this run can never pass: codes in a fixed order (``_indicative``).
+        notes: ``{"code": …, …}``: things a reader should know.
+    """
+
+    run_id: str
+    identity: Mapping[str, Any]
+    identity_sha256: str
+    started: str
+    finished: str | None
+    complete: bool
+    outcomes: tuple[ItemOutcome, ...]
+    event_head: str
+    events: int
+    sessions: tuple[Session, ...]
+    retries: int
+    finish_reasons: Mapping[str, Mapping[str, int]]
+    models: Mapping[str, int]
+    attempt: int | None
+    state_created: bool | None
+    indicative: tuple[str, ...]
+    notes: tuple[Mapping[str, Any], ...]
+
+
+def read_results(directory: Path, key: RecipientKey) -> RunResults:
+    """Verify, decrypt and read a run.
+
+    Args:
+        directory: what ``run --out`` wrote.
+        key: the hospital's private key.
+
+    Raises:
+        InputError: there is no run.
+        TrustError: anything in it was altered or damaged, or it is encrypted for another key.
+    """
+    db = open_for_reading(directory)
+    file = directory / STORE_NAME
+    try:
+        with database_errors(file):
+            told = check_store(db, file)
+            header = read_header(db)
+            run_key = unwrap_run_key(header, key, file)
+            finish_reasons, models = _read_answers(db, run_key, file)
+            outcomes = tuple(_outcome(row) for row in read_items(db))
+    finally:
+        db.close()
+    identity: dict[str, Any] = json.loads(header.identity)
+    sessions = _sessions(told)
+    return RunResults(
+        run_id=header.id,
+        identity=identity,
+        identity_sha256=header.identity_sha256,
+        started=header.created,
+        finished=told.finished,
+        complete=all(outcome.outcome is not Outcome.MISSING for outcome in outcomes),
+        outcomes=outcomes,
+        event_head=told.last.hash,
+        events=told.last.seq,
+        sessions=sessions,
+        retries=told.retries,
+        finish_reasons=finish_reasons,
+        models=models,
+        attempt=sessions[0].details.get("attempt") if sessions else None,
+        state_created=sessions[0].details.get("state_created") if sessions else None,
+        indicative=_indicative(identity, sessions),
+        notes=_notes(sessions, models, finish_reasons),
+    )
+
+
+def _outcome(row: ItemRow) -> ItemOutcome:
+    slot = row.slot
+    if row.outcome is None:
+        missing = Outcome.MISSING
+        return ItemOutcome(slot.dataset, slot.item, row.digest, slot.repeat, missing, 0, 0, row.absent_fn, "")
+    outcome = Outcome(row.outcome)
+    return ItemOutcome(slot.dataset, slot.item, row.digest, slot.repeat, outcome, row.tp, row.fp, row.fn, row.note)
+
+
+def _read_answers(db: Database, key: RunKey, file: Path) -> tuple[dict[str, Counter[str]], Counter[str]]:
+    """Decrypt every record; only counts leave here."""
+    reasons: dict[str, Counter[str]] = {}
+    models: Counter[str] = Counter()
+    for row in read_records(db):
+        place = Place(*row.slot, row.kind, row.attempt)
+        try:
+            content = json.loads(key.open(place, Sealed(row.nonce, row.ciphertext)))
+        except TrustError as error:
+            error.file = str(file)
+            raise
+        if row.kind == "response":
+            reason = content["finish_reason"] or "unknown"
+            reasons.setdefault(row.slot.dataset, Counter())[reason] += 1
+            models[content["model"] or "unknown"] += 1
+    return reasons, models
+
+
+def _sessions(told: Told) -> tuple[Session, ...]:
+    sessions: list[Session] = []
+    for event, body in told.sessions:
+        if event.type in {EventType.STARTED, EventType.RESUMED}:
+            if sessions and sessions[-1].ending == "open":
+                sessions[-1] = Session(sessions[-1].started, None, "killed", sessions[-1].details)
+            sessions.append(Session(event.at, None, "open", body))
+        elif sessions:
+            ending = "finished" if event.type == EventType.FINISHED else str(body["reason"])
+            sessions[-1] = Session(sessions[-1].started, event.at, ending, sessions[-1].details)
+    return tuple(sessions)
+
+
+def _indicative(identity: Mapping[str, Any], sessions: tuple[Session, ...]) -> tuple[str, ...]:
+    reasons = {
+        "demonstration-keys": identity["demonstration"]["keys"],
+        "demonstration-bundle": identity["demonstration"]["bundle"],
+        "answers-file": identity["answers_file"],
+        "limited": identity["selection"]["limit"] is not None,
+        "datasets-subset": identity["selection"]["named"] is not None,
+        "rollback-override": any(session.details.get("rollback_override") for session in sessions),
+    }
+    return tuple(code for code, holds in reasons.items() if holds)
+
+
+def _notes(
+    sessions: tuple[Session, ...], models: Mapping[str, int], finish_reasons: Mapping[str, Mapping[str, int]]
+) -> tuple[Mapping[str, Any], ...]:
+    notes: list[Mapping[str, Any]] = []
+    if len(models) > 1:
+        notes.append({"code": "model-name-changed", "models": list(models)})
+    answers = sum(sum(counts.values()) for counts in finish_reasons.values())
+    cut = sum(counts.get("length", 0) for counts in finish_reasons.values())
+    if cut:
+        notes.append({"code": "answers-cut-off", "cut": cut, "answers": answers})
+    killed = sum(session.ending == "killed" for session in sessions)
+    if killed:
+        notes.append({"code": "sessions-killed", "sessions": killed})
+    return tuple(notes)
+
+
+def describe_ending(ending: str) -> str:
+    """How a session ended, for a person."""
+    return {
+        "finished": tr("完成", "finished"),
+        "operator": tr("由操作者中断", "stopped by the operator"),
+        "target": tr("目标不可用", "the target was gone"),
+        "storage": tr("无法写入", "could not write"),
+        "error": tr("程序出错", "a fault in the program"),
+        "open": tr("进行中或进程被终止", "at work, or killed"),
+    }.get(ending, tr("进程被终止", "killed"))

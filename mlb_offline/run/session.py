@@ -1,0 +1,236 @@
+"""One session of a run: from a prepared run to the last commit, through interruptions and faults.
+
+Whatever ends a session, what was answered is committed, the log says how it ended if it still can, and the error
+that leaves here tells how to go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shlex
+import signal
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from mlb_offline.errors import InputError, InterruptedRunError, MlbError, TargetError
+from mlb_offline.language import tr
+from mlb_offline.run.changes import Noted
+from mlb_offline.run.engine import Engine
+from mlb_offline.run.events import EventType
+from mlb_offline.run.identity import make_identity, require_same, target_fingerprint
+from mlb_offline.run.pace import Limits
+from mlb_offline.run.prepare import Prepared, RunRequest, prepare
+from mlb_offline.run.progress import Display, keep_showing, open_display
+from mlb_offline.run.store import RunStore
+from mlb_offline.run.tally import Tally
+from mlb_offline.run.writer import Writer
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What stands in the store when a session has ended well.
+
+    Attributes:
+        counts: (dataset, outcome or None) → slots.
+        totals: dataset → slots, in the order of the report.
+        retries: requests repeated in this session.
+        rate: slots a second in this session.
+    """
+
+    directory: Path
+    run_id: str
+    totals: Mapping[str, int]
+    counts: Mapping[tuple[str, str | None], int]
+    retries: int
+    rate: float
+
+
+def run_request(request: RunRequest, stream: TextIO) -> Summary:
+    """The whole of ``mlb-offline run``.
+
+    Args:
+        request: its options.
+        stream: where progress goes.
+
+    Raises:
+        MlbError: as ``prepare`` and ``run_session``.
+    """
+    prepared = prepare(request)
+    limits = Limits() if request.concurrency is None else Limits(concurrency=request.concurrency)
+    return asyncio.run(run_session(prepared, open_display(stream), limits))
+
+
+async def run_session(prepared: Prepared, display: Display, limits: Limits) -> Summary:
+    """Start or resume the run, and work until it is complete.
+
+    Raises:
+        UsageError: the resume is not the same run, or the folder is not free.
+        TargetError: the target is gone or refuses us; resumable.
+        InterruptedRunError: stopped by a signal; resumable.
+        InputError: the store cannot be written.
+        TrustError: the store was altered.
+    """
+    target = prepared.target
+    try:
+        probe = await target.probe()
+        store = _open_store(prepared)
+        try:
+            return await _work(prepared, store, probe, display, limits)
+        finally:
+            store.close()
+    finally:
+        await target.close()
+
+
+def _open_store(prepared: Prepared) -> RunStore:
+    request, plan = prepared.request, prepared.plan
+    identity = make_identity(
+        bundle=prepared.bundle,
+        plan=plan,
+        target=prepared.target.description,
+        answers_file=prepared.target.indicative,
+        policy_sha256=prepared.policy.digest,
+        declaration=prepared.declaration,
+        demonstration_key=prepared.key.demonstration,
+    )
+    if request.resume is None:
+        assert request.out is not None
+        return RunStore.create(
+            request.out,
+            run_id=str(uuid.uuid4()),
+            identity=identity,
+            invocation=prepared.invocation.to_json(),
+            items=plan.slots(),
+            recipient=prepared.key.public,
+        )
+    store = RunStore.open(request.resume, prepared.key)
+    try:
+        require_same(store.identity, identity)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+async def _work(
+    prepared: Prepared, store: RunStore, probe: Mapping[str, Any], display: Display, limits: Limits
+) -> Summary:
+    tally = Tally.of(prepared.plan.counts(), store.outcome_counts())
+    pending = store.pending()
+    if pending or not store.finished:
+        writer = Writer(store)
+        try:
+            engine = Engine(prepared.target, prepared.plan, writer, pending, limits=limits, tally=tally)
+            await writer.commit([_beginning(prepared, store, probe, engine.workers)])
+            await _drive(engine, tally, display, writer, resume_command(prepared, store.directory))
+        finally:
+            await writer.close()
+    return Summary(store.directory, store.header.id, tally.totals, store.outcome_counts(), tally.retries, tally.rate())
+
+
+def _beginning(prepared: Prepared, store: RunStore, probe: Mapping[str, Any], workers: int) -> Noted:
+    state, bundle = prepared.state, prepared.bundle
+    fingerprint = target_fingerprint(prepared.target.description)
+    attempt = state.next_attempt(fingerprint, bundle.manifest.core.bundle, store.header.id)
+    body = {
+        "attempt": attempt,
+        "concurrency": workers,
+        "probe": dict(probe),
+        "rollback_override": bundle.rollback_override,
+        "state_created": state.created,
+        "state_note": bundle.state_note,
+    }
+    resumed = prepared.request.resume is not None
+    return Noted(EventType.RESUMED if resumed else EventType.STARTED, body)
+
+
+async def _drive(engine: Engine, tally: Tally, display: Display, writer: Writer, command: str) -> None:
+    """Run the engine under signals and a display, and log how it ended."""
+    showing = asyncio.create_task(keep_showing(display, tally))
+    try:
+        with _stopped_by_signals(engine):
+            await engine.run()
+        if tally.finished < tally.total:
+            raise InterruptedRunError(tr("运行已中断", "the run was interrupted"))
+        await writer.commit([Noted(EventType.FINISHED, {"items": tally.total, "outcomes": dict(tally.outcomes)})])
+    except BaseException as error:
+        # Where the disk is full this event cannot be written either; the error that counts is the first.
+        with contextlib.suppress(MlbError):
+            await writer.commit([Noted(EventType.INTERRUPTED, {"done": tally.finished, "reason": _reason(error)})])
+        if isinstance(error, MlbError):
+            _tell_how_to_resume(error, tally, command)
+        raise
+    finally:
+        showing.cancel()
+        await asyncio.gather(showing, return_exceptions=True)
+
+
+def _reason(error: BaseException) -> str:
+    match error:
+        case TargetError():
+            return "target"
+        case InputError():
+            return "storage"
+        case InterruptedRunError() | asyncio.CancelledError() | KeyboardInterrupt():
+            return "operator"
+    return "error"
+
+
+def _tell_how_to_resume(error: MlbError, tally: Tally, command: str) -> None:
+    done = tr(
+        f"已完成 {tally.finished}/{tally.total}，均已保存。继续：{command}",
+        f"{tally.finished} of {tally.total} are done and kept. To go on: {command}",
+    )
+    error.remedy = f"{error.remedy}\n{done}" if error.remedy else done
+
+
+@contextmanager
+def _stopped_by_signals(engine: Engine) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM stop the engine: once, it waits for what is under way; twice, it does not."""
+    loop = asyncio.get_running_loop()
+    taken: list[signal.Signals] = []
+
+    def stop() -> None:
+        engine.stop()
+        sys.stderr.write(
+            tr(
+                "正在停止：等待进行中的请求；再按一次立即停止\n",
+                "stopping: waiting for requests under way; once more to stop at once\n",
+            )
+        )
+        sys.stderr.flush()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Only the main thread can take signals; elsewhere the caller cancels the task instead.
+        with contextlib.suppress(RuntimeError, ValueError):
+            loop.add_signal_handler(number, stop)
+            taken.append(number)
+    try:
+        yield
+    finally:
+        for number in taken:
+            loop.remove_signal_handler(number)
+
+
+def resume_command(prepared: Prepared, directory: Path) -> str:
+    """The command line that continues this run, ready to be pasted into a shell."""
+    request = prepared.request
+    words = ["mlb-offline", "run", "--resume", str(directory), "--bundle", str(request.bundle)]
+    for path in request.trust:
+        words += ["--trust", str(path)]
+    words += ["--key", str(request.key)]
+    optional = {
+        "--passphrase-file": request.passphrase_file,
+        "--state": request.state,
+        "--concurrency": request.concurrency,
+    }
+    for option, value in optional.items():
+        words += [] if value is None else [option, str(value)]
+    words += ["--allow-rollback"] if request.allow_rollback else []
+    return shlex.join(words)

@@ -1,0 +1,283 @@
+"""The run store for the one process that runs the run: create, open to resume, apply changes, close.
+
+Every change of state and the event that tells of it are committed in one transaction, so that the log and the
+tables can never disagree. The caller sees ``apply`` return only when the disk has it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import rfc8785
+from sqlite_utils import Database
+
+from mlb_offline.errors import TrustError
+from mlb_offline.language import tr
+from mlb_offline.run.changes import Answered, Change, Failed, Noted, PlannedItem, Retried, Sent, Slot
+from mlb_offline.run.check import check_store
+from mlb_offline.run.clock import timestamp
+from mlb_offline.run.database import (
+    STORE_NAME,
+    create_database,
+    database_errors,
+    make_directory,
+    open_database,
+    take_lock,
+)
+from mlb_offline.run.events import Event, EventType, next_event
+from mlb_offline.run.rows import Header, items_sha256, read_header
+from mlb_offline.run.sealing import Place, RunKey, new_secret, unwrap_run_key, wrap_info
+from mlb_offline.trust.keys import RecipientKey, RecipientPublicKey
+
+
+class RunStore:
+    """One run's file, open for writing and locked; made by ``create`` or ``open``."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        db: Database,
+        lock: int,
+        key: RunKey,
+        header: Header,
+        last: Event,
+        finished: bool,
+    ) -> None:
+        self.directory = directory
+        self.file = directory / STORE_NAME
+        self.header = header
+        self.finished = finished
+        self._db = db
+        self._lock = lock
+        self._key = key
+        self._last = last
+
+    @classmethod
+    def create(
+        cls,
+        directory: Path,
+        *,
+        run_id: str,
+        identity: Mapping[str, Any],
+        invocation: Mapping[str, Any],
+        items: Sequence[PlannedItem],
+        recipient: RecipientPublicKey,
+    ) -> Self:
+        """Make a new run in a folder that does not exist or is empty, and enter every item of it.
+
+        Args:
+            directory: DIR; made with mode 0700, the file in it with 0600.
+            run_id: UUID of the run.
+            identity: what may not change (``identity.py``), fixed from here on.
+            invocation: what a resume needs to find its inputs again; no secrets.
+            items: all slots in the order of asking.
+            recipient: the hospital's key, for which the run key is wrapped.
+
+        Raises:
+            UsageError: the folder holds something.
+            InputError: it cannot be written, or another process holds it.
+        """
+        make_directory(directory)
+        lock = take_lock(directory)
+        try:
+            text = rfc8785.dumps(dict(identity))
+            digest = hashlib.sha256(text).hexdigest()
+            secret = new_secret()
+            header = Header(
+                id=run_id,
+                identity=text.decode(),
+                identity_sha256=digest,
+                wrapped_key=recipient.wrap(secret, wrap_info(run_id, digest)),
+                recipient=recipient.keyid,
+                invocation=rfc8785.dumps(dict(invocation)).decode(),
+                created=timestamp(),
+            )
+            file = directory / STORE_NAME
+            with database_errors(file):
+                db = create_database(directory)
+                with db.atomic():
+                    first = _enter(db, header, items)
+        except BaseException:
+            os.close(lock)
+            raise
+        key = RunKey(secret, run_id)
+        return cls(directory, db=db, lock=lock, key=key, header=header, last=first, finished=False)
+
+    @classmethod
+    def open(cls, directory: Path, key: RecipientKey) -> Self:
+        """An existing run, to go on with it; its log is verified first.
+
+        Raises:
+            InputError: there is none, it cannot be written, or another process holds it.
+            TrustError: it was altered, or ``key`` is not the key it is encrypted for.
+        """
+        if not (directory / STORE_NAME).is_file():
+            open_database(directory)
+        lock = take_lock(directory)
+        db: Database | None = None
+        try:
+            db = open_database(directory)
+            file = directory / STORE_NAME
+            with database_errors(file):
+                told = check_store(db, file)
+                header = read_header(db)
+            run_key = unwrap_run_key(header, key, file)
+        except BaseException:
+            if db is not None:
+                db.close()
+            os.close(lock)
+            raise
+        finished = told.finished is not None
+        return cls(directory, db=db, lock=lock, key=run_key, header=header, last=told.last, finished=finished)
+
+    def pending(self) -> list[tuple[Slot, int]]:
+        """Slots without an outcome, each with the number of requests already made.
+
+        Those tried most come last: an item that brings its server down must not do so first in every session.
+        """
+        with database_errors(self.file):
+            rows = self._db.execute(
+                "SELECT dataset, item, repeat, attempts FROM items WHERE outcome IS NULL ORDER BY attempts, position"
+            ).fetchall()
+        return [(Slot(*row[:3]), row[3]) for row in rows]
+
+    def outcome_counts(self) -> dict[tuple[str, str | None], int]:
+        """Number of slots by (dataset, outcome); outcome None for those not done."""
+        with database_errors(self.file):
+            rows = self._db.execute("SELECT dataset, outcome, count(*) FROM items GROUP BY 1, 2").fetchall()
+        return {(row[0], row[1]): row[2] for row in rows}
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Commit all changes, or none of them.
+
+        Raises:
+            InputError: the disk is full or cannot be written; nothing of these changes is kept.
+        """
+        before = self._last
+        try:
+            with database_errors(self.file), self._db.atomic():
+                for change in changes:
+                    self._apply(change)
+        except BaseException:
+            self._last = before
+            raise
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file, close it and let go of the lock.
+
+        Outside WAL the file can be read from read-only media. Where the disk is full or somebody is reading, the log
+        stays beside the file, which loses nothing.
+        """
+        try:
+            with contextlib.suppress(sqlite3.DatabaseError):
+                self._db.execute("PRAGMA journal_mode=DELETE")
+        finally:
+            self._db.close()
+            os.close(self._lock)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The identity fixed at the start."""
+        identity: dict[str, Any] = json.loads(self.header.identity)
+        return identity
+
+    @property
+    def events(self) -> int:
+        """Number of events so far."""
+        return self._last.seq
+
+    def _apply(self, change: Change) -> None:
+        match change:
+            case Sent():
+                self._count_attempt(change.slot, change.attempt)
+                self._log(EventType.SENT, change.slot, {"attempt": change.attempt})
+            case Retried():
+                self._count_attempt(change.slot, change.attempt)
+                body = {"attempt": change.attempt, "cause": change.cause, "wait_ms": round(change.wait * 1000)}
+                self._log(EventType.RETRIED, change.slot, body)
+            case Answered():
+                self._keep("response", change, change.response)
+                self._settle(EventType.SCORED, change)
+            case Failed():
+                self._keep("failure", change, change.reason)
+                self._settle(EventType.FAILED, change)
+            case Noted():
+                self._append(change.type, change.body)
+
+    def _count_attempt(self, slot: Slot, attempt: int) -> None:
+        self._db.execute(
+            "UPDATE items SET state = 'asked', attempts = ? WHERE dataset = ? AND item = ? AND repeat = ?",
+            (attempt, *slot),
+        )
+
+    def _keep(self, kind: str, change: Answered | Failed, content: Mapping[str, Any]) -> None:
+        slot = change.slot
+        plain = json.dumps(dict(content), ensure_ascii=False).encode("utf-8", "replace")
+        sealed = self._key.seal(Place(*slot, kind, change.attempt), plain)
+        self._db.execute(
+            "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (kind, *slot, change.attempt, sealed.nonce, sealed.ciphertext, sealed.sha256),
+        )
+        body = {"attempt": change.attempt, "kind": kind, "record": sealed.sha256}
+        self._log(EventType.RECEIVED, slot, body)
+
+    def _settle(self, kind: EventType, change: Answered | Failed) -> None:
+        score = change.score
+        outcome = {"outcome": score.outcome.value, "tp": score.tp, "fp": score.fp, "fn": score.fn, "note": score.note}
+        settled = self._db.execute(
+            "UPDATE items SET state = 'done', outcome = ?, tp = ?, fp = ?, fn = ?, note = ?, attempts = ?"
+            " WHERE dataset = ? AND item = ? AND repeat = ? AND outcome IS NULL",
+            (*outcome.values(), change.attempt, *change.slot),
+        )
+        if settled.rowcount != 1:
+            raise TrustError(
+                tr(f"{change.slot} 已有结果", f"{change.slot} has an outcome already or is no item of this run"),
+                file=self.file,
+            )
+        self._log(kind, change.slot, {"attempts": change.attempt, **outcome})
+
+    def _log(self, kind: EventType, slot: Slot, body: Mapping[str, Any]) -> None:
+        self._append(kind, {"dataset": slot.dataset, "item": slot.item, "repeat": slot.repeat, **body})
+
+    def _append(self, kind: EventType, body: Mapping[str, Any]) -> None:
+        event = next_event(self._last, timestamp(), kind, body)
+        _insert_event(self._db, event)
+        self._last = event
+
+
+def _enter(db: Database, header: Header, items: Sequence[PlannedItem]) -> Event:
+    db.execute(
+        "INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            header.id,
+            header.identity,
+            header.identity_sha256,
+            header.wrapped_key,
+            header.recipient,
+            header.invocation,
+            header.created,
+        ),
+    )
+    rows = [(n, *item.slot, item.digest, item.absent_fn) for n, item in enumerate(items)]
+    db.conn.executemany(
+        "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, 'pending', NULL, 0, 0, 0, '', 0)",
+        rows,
+    )
+    event = next_event(None, header.created, EventType.CREATED, header.event_body(len(rows), items_sha256(rows)))
+    _insert_event(db, event)
+    return event
+
+
+def _insert_event(db: Database, event: Event) -> None:
+    db.execute(
+        "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)",
+        (event.seq, event.at, event.type, event.body, event.previous, event.hash),
+    )

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from run_world import World, make_world  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A sealed bundle of 12 choices, 3 extractions and 2 judged items, with its keys."""
+    return make_world(tmp_path_factory.mktemp("world"))

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from run_world import FakeTarget, World, make_world, run
+
+from mlb_offline.bundle.build import build_bundle
+from mlb_offline.errors import InputError, TargetError, TrustError, UsageError
+from mlb_offline.run.declaration import Declaration, load_declaration
+from mlb_offline.run.identity import differences, identity_digest, require_same, target_fingerprint
+from mlb_offline.run.invocation import Invocation, absolute_spec, stored_invocation
+from mlb_offline.run.results import read_results
+from mlb_offline.trust.keys import KeyKind, load_signing_key, new_key
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("abc"), inner, max_size=2),
+    max_leaves=6,
+)
+OBJECTS = st.dictionaries(st.sampled_from("xyz"), JSON, max_size=3)
+
+
+@given(OBJECTS, OBJECTS)
+def test_identities_differ_exactly_where_a_difference_is_named(old: dict[str, Any], new: dict[str, Any]) -> None:
+    found = differences(old, new)
+    if identity_digest(old) == identity_digest(new):
+        assert found == []
+    else:
+        assert found
+        with pytest.raises(UsageError) as error:
+            require_same(old, new)
+        assert all(difference.field in error.value.message for difference in found)
+
+
+def stopped(world: World, tmp_path: Path, **options: Any) -> None:
+    """A run that stopped before its first answer."""
+    with pytest.raises(TargetError):
+        run(world.request(tmp_path, **options), FakeTarget(lambda _question, _before: TargetError("stop")))
+
+
+def resumed(world: World, tmp_path: Path, target: FakeTarget | None = None, **options: Any) -> None:
+    plain = {"target": None, "out": None, "resume": tmp_path / "run"}
+    run(world.request(tmp_path, **{**plain, **options}), target or FakeTarget())
+
+
+def test_a_resume_needs_nothing_but_folder_bundle_trust_and_key(world: World, tmp_path: Path) -> None:
+    (tmp_path / "d.toml").write_text('hospital = "某医院"')
+    stopped(world, tmp_path, declaration=tmp_path / "d.toml", datasets=("CMExam",), limit=5, repeats=2)
+    resumed(world, tmp_path)
+    found = read_results(tmp_path / "run", world.key)
+    assert found.complete
+    assert len(found.outcomes) == 10
+    assert found.identity["declaration"] == {"hospital": "某医院"}
+    assert found.indicative == ("limited", "datasets-subset")
+
+
+@pytest.mark.parametrize(
+    ("options", "field", "values"),
+    [
+        ({"limit": 3}, "selection.limit", "5 → 3"),
+        ({"repeats": 2}, "repeats", "1 → 2"),
+        ({"datasets": ("MAEESymp",)}, "selection.named", '(none) → ["MAEESymp"]'),
+    ],
+)
+def test_a_resume_with_another_selection_is_refused_by_name(
+    world: World, tmp_path: Path, options: dict[str, Any], field: str, values: str
+) -> None:
+    stopped(world, tmp_path, limit=5)
+    with pytest.raises(UsageError) as error:
+        resumed(world, tmp_path, **options)
+    assert f"{field}: {values}" in error.value.message.replace("（无）", "(none)")
+    resumed(world, tmp_path)
+
+
+def test_another_target_is_refused_with_old_and_new_value(world: World, tmp_path: Path) -> None:
+    stopped(world, tmp_path)
+    other = FakeTarget(description={"kind": "fake", "model": "m-2", "parameters": {"seed": 3, "temperature": 1}})
+    with pytest.raises(UsageError) as error:
+        resumed(world, tmp_path, other)
+    assert 'target.model: "m-1" → "m-2"' in error.value.message
+    assert "target.parameters.temperature" in error.value.message
+    assert not other.asked
+    assert other.closed
+
+
+def test_an_edited_declaration_or_policy_is_refused(world: World, tmp_path: Path) -> None:
+    declaration = tmp_path / "d.toml"
+    declaration.write_text('hospital = "甲医院"')
+    stopped(world, tmp_path, declaration=declaration)
+    declaration.write_text('hospital = "乙医院"')
+    with pytest.raises(UsageError, match="declaration.hospital"):
+        resumed(world, tmp_path)
+    declaration.unlink()
+    with pytest.raises(InputError):
+        resumed(world, tmp_path)
+
+
+def test_another_bundle_is_refused(world: World, tmp_path: Path) -> None:
+    stopped(world, tmp_path)
+    (tmp_path / "other").mkdir()
+    other = make_world(tmp_path / "other", choices=12)
+    signing = load_signing_key(other.folder / "publisher.key.json", None)
+    bundle = tmp_path / "b.mlbb"
+    build_bundle(other.source, signing, [world.key.public], bundle, now=datetime.now(UTC))
+    with pytest.raises(UsageError, match=r"bundle.file_sha256"):
+        resumed(world, tmp_path, bundle=bundle, trust=(other.trust,))
+
+
+def test_a_resume_with_another_key_is_refused_as_untrusted(world: World, tmp_path: Path) -> None:
+    stopped(world, tmp_path)
+    new_key(KeyKind.HOSPITAL, tmp_path / "k", None)
+    with pytest.raises(TrustError):
+        resumed(world, tmp_path, key=tmp_path / "k" / "hospital.key.json")
+
+
+def test_a_refused_resume_leaves_the_run_free_and_unchanged(world: World, tmp_path: Path) -> None:
+    stopped(world, tmp_path)
+    before = read_results(tmp_path / "run", world.key)
+    with pytest.raises(UsageError):
+        resumed(world, tmp_path, limit=1)
+    assert read_results(tmp_path / "run", world.key) == before
+
+
+def test_concurrency_may_change_between_sessions(world: World, tmp_path: Path) -> None:
+    stopped(world, tmp_path)
+    resumed(world, tmp_path, concurrency=2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"out": None}, "--out"),
+        ({"resume": Path("x")}, "--out"),
+        ({"target": None}, "--target"),
+        ({"concurrency": 0}, "--concurrency"),
+        ({"limit": 0}, "--limit"),
+        ({"repeats": 0}, "--repeats"),
+        ({"datasets": ("Nonsense",)}, "Nonsense"),
+        ({"datasets": ("MAExam",)}, "MAExam"),
+        ({"target": "telepathy:x"}, "telepathy"),
+    ],
+)
+def test_options_that_make_no_sense_are_usage_errors(
+    world: World, tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        run(world.request(tmp_path, **options), FakeTarget())
+    assert message in error.value.diagnostics()
+    assert not (tmp_path / "run").exists()
+
+
+def test_attempts_of_a_target_on_a_bundle_are_counted_but_not_those_of_a_resume(world: World, tmp_path: Path) -> None:
+    stopped(world, tmp_path)
+    resumed(world, tmp_path)
+    first = read_results(tmp_path / "run", world.key)
+    run(world.request(tmp_path, out=tmp_path / "second"), FakeTarget())
+    second = read_results(tmp_path / "second", world.key)
+    assert (first.attempt, second.attempt) == (1, 2)
+    assert (first.state_created, second.state_created) == (True, False)
+    assert [session.details["attempt"] for session in first.sessions] == [1, 1]
+
+
+def test_attempts_are_counted_by_what_the_target_is_not_by_how_it_is_asked() -> None:
+    target = {"kind": "openai", "endpoint": "unix:/x", "model": "m", "parameters": {"seed": 1}}
+    assert target_fingerprint(target) == target_fingerprint({**target, "parameters": {"seed": 2}})
+    assert target_fingerprint(target) != target_fingerprint({**target, "model": "n"})
+
+
+def test_a_run_of_answers_says_so(world: World, tmp_path: Path) -> None:
+    target = FakeTarget()
+    target.indicative = True
+    run(world.request(tmp_path), target)
+    assert read_results(tmp_path / "run", world.key).indicative == ("answers-file",)
+
+
+def test_the_invocation_is_kept_with_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute_spec("gguf:m.gguf") == f"gguf:{tmp_path}/m.gguf"
+    assert absolute_spec("unix:/run/x") == "unix:/run/x"
+    assert absolute_spec("http://127.0.0.1:1/v1") == "http://127.0.0.1:1/v1"
+    assert absolute_spec("nonsense") == "nonsense"
+    whole = Invocation("unix:/x", "/c", "/p", "/d", ("CMExam",), 3, 2)
+    assert Invocation.from_json(json.loads(json.dumps(whole.to_json()))) == whole
+
+
+def test_the_stored_invocation_holds_no_secret_and_no_bundle_path(world: World, tmp_path: Path) -> None:
+    stopped(world, tmp_path)
+    assert set(stored_invocation(tmp_path / "run").to_json()) == {
+        "target",
+        "target_config",
+        "policy",
+        "declaration",
+        "datasets",
+        "limit",
+        "repeats",
+    }
+
+
+def test_a_declaration_may_be_empty_and_is_hashed(tmp_path: Path) -> None:
+    (tmp_path / "d.toml").write_text('hospital = "某医院"\nweights_sha256 = "' + "0" * 64 + '"')
+    declaration = load_declaration(tmp_path / "d.toml")
+    assert declaration.to_json() == {"hospital": "某医院", "weights_sha256": "0" * 64}
+    assert load_declaration(None) == Declaration()
+    assert declaration.digest != Declaration().digest
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        (b'hospital = 3', "hospital"),
+        (b'hospital = ""', "hospital"),
+        (b'ward = "x"', "ward"),
+        (b'weights_sha256 = "abc"', "weights_sha256"),
+        (b"hospital = ", None),
+        (b"\xff", None),
+    ],
+)
+def test_a_wrong_declaration_is_named_with_its_field(tmp_path: Path, content: bytes, field: str | None) -> None:
+    (tmp_path / "d.toml").write_bytes(content)
+    with pytest.raises(InputError) as error:
+        load_declaration(tmp_path / "d.toml")
+    assert error.value.field == field
+    assert "d.toml" in error.value.diagnostics()
+    assert "hospital" in error.value.remedy
+
+
+def test_a_missing_declaration_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        load_declaration(tmp_path / "none.toml")
