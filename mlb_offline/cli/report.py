@@ -1,0 +1,71 @@
+"""``mlb-offline report``: build a signed report from a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlb_offline.cli.keys import unlock
+from mlb_offline.cli.kit import JsonFlag, KeyOption, PassphraseOption, StateOption, emit
+from mlb_offline.language import tr
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Reports of runs."""
+
+
+@app.command("build", help=tr("由一次运行生成签名报告", "build the signed report of a run"))
+def build(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help=tr("运行目录", "folder of the run"))],
+    *,
+    key: KeyOption,
+    sign_key: Annotated[
+        Path, typer.Option("--sign-key", help=tr("签署报告的私钥文件", "private key file that signs the report"))
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="F.html", help=tr("报告文件", "the report file"))],
+    force: Annotated[bool, typer.Option("--force", help=tr("覆盖已有文件", "write over existing files"))] = False,
+    passphrase_file: PassphraseOption = None,
+    state: StateOption = None,  # noqa: ARG001 - goes with every command; attempts were recorded by the run
+    as_json: JsonFlag = False,
+) -> None:
+    """Verify and decrypt the run, evaluate its policy, and write the report with the files beside it."""
+    from datetime import UTC, datetime
+
+    from mlb_offline.policy.model import load_policy
+    from mlb_offline.report.build import build_report
+    from mlb_offline.report.page import wording
+    from mlb_offline.run.invocation import stored_invocation
+    from mlb_offline.run.results import read_results
+    from mlb_offline.trust.keys import load_recipient_key, load_signing_key
+
+    signing_key = load_signing_key(sign_key, unlock(sign_key, passphrase_file))
+    recipient = load_recipient_key(key, unlock(key, passphrase_file))
+    results = read_results(directory, recipient)
+    named = stored_invocation(directory).policy
+    policy = load_policy(None if named is None else Path(named))
+    built = build_report(results, signing_key, out, policy=policy, now=datetime.now(UTC), force=force)
+    findings = built.data.findings
+    words = wording(built.data.template)["verdict"][findings.verdict]
+    result = {
+        "report": str(built.path),
+        "files": [str(path) for path in built.files],
+        "verdict": findings.verdict,
+        "indicative": [reason.model_dump() for reason in findings.indicative],
+        "signer": built.data.signers[0].model_dump(),
+    }
+    lines = [
+        tr(f"报告：{built.path}", f"report: {built.path}"),
+        tr(f"结论：{words['zh']}", f"verdict: {words['en'].lower()}"),
+        *([tr("仅供参考：不能作为通过", "indicative: it can never count as a pass")] if findings.indicative else []),
+        tr(
+            f"签署密钥指纹：{built.data.signers[0].fingerprint}",
+            f"signing key fingerprint: {built.data.signers[0].fingerprint}",
+        ),
+        *(f"  {path}" for path in built.files[1:]),
+    ]
+    emit(result, as_json=as_json, lines=lines)

@@ -1,0 +1,345 @@
+"""The data of a report, as it stands in the page: counts and facts first, then what follows from them.
+
+``ReportData`` is a canonical-JSON document with fixed keys. Its *inputs* (facts of the run, tallies, histograms,
+policy) are what the signer vouches for; ``findings`` (figures, gates, verdict) follow from them, and a verifier
+computes them again. Item texts, prompts and answers never stand in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import textwrap
+import zlib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from mlb_offline.report import canonical
+from mlb_offline.report.canonical import refuse
+
+FORMAT: Final = "mlb-offline/report/v1"
+TEMPLATE: Final = "v1"
+OPEN = b'<template id="mlb-report-data">\n'
+CLOSE = b"\n</template>"
+LIMIT = 128 * 2**20
+"""Largest decompressed document that is read, in bytes: a compressed page must not fill the memory."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Instant = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$")]
+Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+MAX_ITEMS = 1_000_000
+"""Most items of one dataset: figures are computed again by whoever verifies, and must not fill the memory."""
+Verdict = Literal["pass", "conditional", "fail", "not evaluable"]
+GateOutcome = Literal["pass", "fail", "not evaluable"]
+TALLY = ("right", "wrong", "scored", "unreadable", "failed", "missing", "unjudged")
+
+
+class Strict(BaseModel):
+    """Exactly these keys, exactly these types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Reason(Strict):
+    """A stable code with its parameters; the page says it in both languages."""
+
+    code: str
+    params: dict[str, str | int | float]
+
+
+class Figure(Strict):
+    """A share with its 95 % interval; ``n`` counts items."""
+
+    value: Share
+    low: Share
+    high: Share
+    n: Count
+    method: str
+
+
+class Tool(Strict):
+    """The program that wrote the report; ``files_sha256`` measures its installed files (``measured.py``)."""
+
+    name: str
+    version: str
+    files: Count
+    files_sha256: Sha256
+
+
+class Signer(Strict):
+    """A signing key, named."""
+
+    keyid: Sha256
+    fingerprint: str
+
+
+class BundleIdentity(Strict):
+    """The sealed bundle that was evaluated."""
+
+    uuid: str
+    series: str
+    version: Count
+    title: str
+    issued: Instant
+    expires: Instant
+    demonstration: bool
+    publisher: Signer
+    file_sha256: Sha256
+    core_sha256: Sha256
+
+
+class Demonstration(Strict):
+    """Whether bundle or keys of the run are for demonstration."""
+
+    bundle: bool
+    keys: bool
+
+
+class Asked(Strict):
+    """Items of one dataset: asked in the run, and held by the bundle."""
+
+    asked: Annotated[int, Field(ge=0, le=MAX_ITEMS)]
+    bundled: Annotated[int, Field(ge=0, le=MAX_ITEMS)]
+
+
+class Selection(Strict):
+    """What was asked: items by dataset, the limit, the datasets named on the command line."""
+
+    datasets: dict[str, Asked]
+    limit: Count | None
+    named: list[str] | None
+
+
+class Identity(Strict):
+    """The run's identity (``run.identity``), fixed before the first request; key for key as the run has it."""
+
+    format: Literal["mlb-offline/run/v1"]
+    answers_file: bool
+    bundle: BundleIdentity
+    declaration: dict[str, str]
+    declaration_sha256: Sha256
+    demonstration: Demonstration
+    guard_mode: Literal["none"]
+    items_sha256: Sha256
+    judges: Annotated[list[Any], Field(max_length=0)]
+    policy_sha256: Sha256
+    prompts_sha256: Sha256
+    repeats: Annotated[int, Field(ge=1, le=10_000)]
+    seeds: list[int]
+    selection: Selection
+    target: dict[str, Any]
+    tool_version: str
+
+
+class Session(Strict):
+    """One stretch of work and how it ended (``run.results.Session``)."""
+
+    started: Instant
+    ended: Instant | None
+    ending: str
+
+
+class Run(Strict):
+    """The run; ``identity_sha256`` is over the canonical bytes of its identity.
+
+    ``models`` are the names under which the server answered, with the number of answers; ``notes`` are codes of
+    what a reader should know.
+    """
+
+    id: str
+    identity: Identity
+    identity_sha256: Sha256
+    started: Instant
+    finished: Instant | None
+    complete: bool
+    sessions: list[Session]
+    retries: Count
+    models: dict[str, Count]
+    notes: list[Reason]
+    event_head: Sha256
+    events: Annotated[int, Field(ge=1)]
+
+
+class Evidence(Strict):
+    """What is known of how the run was made; all of it is the signer's own word (self-attested)."""
+
+    self_attested: Literal[True]
+    attempt: Count | None
+    state_created: bool | None
+    rollback_override: bool
+    demonstration_report_key: bool
+
+
+class Sample(Strict):
+    """What was counted in one dataset.
+
+    Attributes:
+        official_n: its official number of items.
+        n: items of it in this run.
+        tally: answers (items times repeats) by outcome; all keys of ``TALLY``.
+        histogram: accuracy: rows (right answers, answers, items); micro-F1: rows (TP, FP, FN, items), each
+            summed over an item's repeats; judged datasets: none. Sorted, no row twice.
+    """
+
+    dataset: str
+    metric: str
+    official_n: Count
+    n: Count
+    tally: dict[str, Count]
+    histogram: list[list[Count]]
+
+
+class Partial(Strict):
+    """The mean of those datasets of an unscored dimension that have a figure; never the dimension's score."""
+
+    figure: Figure
+    datasets: list[str]
+
+
+class Score(Strict):
+    """A figure, or the reason why there is none.
+
+    ``id`` is a dataset, a dimension or ``overall``; ``n`` counts the items of this run behind it.
+    """
+
+    id: str
+    n: Count
+    figure: Figure | None
+    reason: Reason | None
+    partial: Partial | None
+
+
+class Gate(Strict):
+    """One threshold of the policy and what became of it; ``bound`` is a one-sided 95 % lower bound."""
+
+    scope: str
+    id: str
+    min: Share
+    value: Share | None
+    bound: Share | None
+    n: Count
+    minimum_n: Count
+    outcome: GateOutcome
+    method: str
+    reason: Reason | None
+    on_fail: Literal["fail", "conditional"]
+
+
+class Critical(Strict):
+    """What became of one rule on critical failures."""
+
+    dataset: str
+    count: Count | None
+    max_count: Count
+    outcome: GateOutcome
+    reason: Reason | None
+
+
+class Findings(Strict):
+    """All that follows from the inputs; ``reasons`` are those beside the indicative ones."""
+
+    datasets: list[Score]
+    dimensions: list[Score]
+    overall: Score
+    gates: list[Gate]
+    critical: list[Critical]
+    indicative: list[Reason]
+    reasons: list[Reason]
+    verdict: Verdict
+
+
+class Items(Strict):
+    """The items file: its digest and its number of records."""
+
+    sha256: Sha256
+    records: Count
+
+
+class PolicyText(Strict):
+    """The whole policy (``Policy.to_json``): its data, its text and the text's digest."""
+
+    policy: dict[str, Any]
+    sha256: Sha256
+    toml: str
+
+
+class ReportData(Strict):
+    """The whole document.
+
+    ``critical_items`` holds, for the items that the policy's critical rules name, whether every answer was right.
+    """
+
+    format: Literal["mlb-offline/report/v1"]
+    template: Literal["v1"]
+    created: Instant
+    tool: Tool
+    signers: Annotated[list[Signer], Field(min_length=1)]
+    run: Run
+    evidence: Evidence
+    policy: PolicyText
+    samples: list[Sample]
+    critical_items: dict[str, dict[str, bool]]
+    items: Items
+    findings: Findings
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        return canonical.dump(self.model_dump(mode="json"))
+
+
+def embed(data: ReportData) -> str:
+    """The text between the tags of the page: base64 of zlib of canonical JSON, 100 characters a line."""
+    return "\n".join(textwrap.wrap(base64.b64encode(zlib.compress(data.to_bytes(), 9)).decode("ascii"), 100))
+
+
+def extract(page: bytes, *, file: str | Path) -> tuple[ReportData, str]:
+    """The data embedded in a page, and the exact text that stood there.
+
+    Raises:
+        TrustError: the element is missing or double, or its content is not exactly what ``embed`` writes
+            (apart from the choices that zlib leaves to the compressor).
+    """
+    if page.count(OPEN) != 1:
+        refuse("页面中应恰有一处内嵌数据", "the page must hold its data exactly once", file, "data")
+    text = page.split(OPEN, 1)[1].split(CLOSE, 1)[0]
+    joined = text.replace(b"\n", b"")
+    packed = canonical.unbase64(joined, file=file, field="data")
+    if "\n".join(textwrap.wrap(joined.decode("ascii"), 100)).encode("ascii") != text:
+        refuse("内嵌数据的换行不规范", "the line breaks of the embedded data are not canonical", file, "data")
+    return parse(_inflate(packed, file), file=file), text.decode("ascii")
+
+
+def _inflate(packed: bytes, file: str | Path) -> bytes:
+    engine = zlib.decompressobj()
+    try:
+        raw = engine.decompress(packed, LIMIT)
+    except zlib.error:
+        refuse("内嵌数据无法解压", "the embedded data cannot be decompressed", file, "data")
+    if not engine.eof or engine.unused_data or engine.unconsumed_tail:
+        refuse("内嵌数据长度有误", "the embedded data is too long, cut short, or followed by more", file, "data")
+    return raw
+
+
+def parse(raw: bytes, *, file: str | Path) -> ReportData:
+    """The document of canonical bytes.
+
+    Raises:
+        TrustError: not canonical, a key missing or unknown, a value of the wrong type or out of range.
+    """
+    value = canonical.load(raw, file=file, field="data")
+    try:
+        data = ReportData.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = "data." + ".".join(str(part) for part in first["loc"])
+        refuse(
+            f"内嵌数据不符合格式：{first['msg']}",
+            f"the embedded data is not of its format: {first['msg']}",
+            file,
+            field,
+        )
+    if data.to_bytes() != raw:
+        refuse("内嵌数据的数值类型不规范", "the embedded data changes when it is written again", file, "data")
+    return data

@@ -1,0 +1,149 @@
+"""From the results of a run to the data of its report."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from mlb_offline import __version__
+from mlb_offline.benchmark.catalogue import DATASETS
+from mlb_offline.errors import InputError, UsageError
+from mlb_offline.language import tr
+from mlb_offline.policy.model import Policy
+from mlb_offline.report import measured
+from mlb_offline.report.data import (
+    FORMAT,
+    TEMPLATE,
+    Evidence,
+    Identity,
+    Items,
+    PolicyText,
+    Reason,
+    ReportData,
+    Run,
+    Sample,
+    Session,
+    Signer,
+    Tool,
+    parse,
+)
+from mlb_offline.report.findings import as_sample, find
+from mlb_offline.report.items import Record, critical_items
+from mlb_offline.run.results import ItemOutcome, RunResults
+from mlb_offline.stats.sample import sample_of
+from mlb_offline.trust.signing import SigningKey
+
+
+def gather(results: RunResults, policy: Policy, signing_key: SigningKey, *, items: bytes, now: datetime) -> ReportData:
+    """The data of a report.
+
+    Args:
+        results: what the run found.
+        policy: the one that was fixed with the run.
+        signing_key: who will sign.
+        items: the packed items file.
+        now: when the report is made; any time zone.
+
+    Raises:
+        UsageError: the policy is not the run's.
+        InputError: the run is of another version, or holds what a report cannot say.
+    """
+    run = _run(results)
+    if policy.digest != run.identity.policy_sha256:
+        raise UsageError(
+            tr("该策略不是运行开始时所定的策略", "this policy is not the one that was fixed when the run started"),
+            remedy=tr(
+                f"恢复摘要为 {run.identity.policy_sha256} 的策略文件",
+                f"restore the policy file with digest {run.identity.policy_sha256}",
+            ),
+        )
+    evidence = Evidence(
+        self_attested=True,
+        attempt=results.attempt,
+        state_created=results.state_created,
+        rollback_override=any(session.details.get("rollback_override") for session in results.sessions),
+        demonstration_report_key=signing_key.demonstration,
+    )
+    samples = count(results.outcomes)
+    critical = critical_items(policy, results.outcomes)
+    findings = find(samples, run, evidence, policy, critical)
+    _all_said(results, [reason.code for reason in findings.indicative])
+    program = measured.installed()
+    key = signing_key.verify_key
+    data = ReportData(
+        format=FORMAT,
+        template=TEMPLATE,
+        created=now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        tool=Tool(name="mlb-offline", version=__version__, files=program.files, files_sha256=program.sha256),
+        signers=[Signer(keyid=key.keyid, fingerprint=key.fingerprint)],
+        run=run,
+        evidence=evidence,
+        policy=PolicyText(**policy.to_json()),
+        samples=samples,
+        critical_items=critical,
+        items=Items(sha256=hashlib.sha256(items).hexdigest(), records=len(results.outcomes)),
+        findings=findings,
+    )
+    # What is rendered and signed is what a reader will parse, down to 1.0 having become 1.
+    return parse(data.to_bytes(), file="report")
+
+
+def count(outcomes: Iterable[ItemOutcome | Record]) -> list[Sample]:
+    """The counts of every dataset that has outcomes, in the order of the catalogue.
+
+    Raises:
+        InputError: items of one dataset differ in the number of their answers, or an outcome does not fit.
+    """
+    by_dataset: dict[str, list[ItemOutcome | Record]] = {}
+    for outcome in outcomes:
+        by_dataset.setdefault(outcome.dataset, []).append(outcome)
+    return [as_sample(sample_of(DATASETS[name], by_dataset[name])) for name in DATASETS if name in by_dataset]
+
+
+def _run(results: RunResults) -> Run:
+    try:
+        identity = Identity.model_validate(dict(results.identity))
+        return Run(
+            id=results.run_id,
+            identity=identity,
+            identity_sha256=results.identity_sha256,
+            started=results.started,
+            finished=results.finished,
+            complete=results.complete,
+            sessions=[Session(started=s.started, ended=s.ended, ending=s.ending) for s in results.sessions],
+            retries=results.retries,
+            models=dict(results.models),
+            notes=[_note(note) for note in results.notes],
+            event_head=results.event_head,
+            events=results.events,
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            tr(f"无法为这次运行出具报告：{first['msg']}", f"no report can be made of this run: {first['msg']}"),
+            field=".".join(str(part) for part in first["loc"]),
+            remedy=tr("使用与该运行同版本的程序", "use the program version that made the run"),
+        ) from None
+
+
+def _note(note: Mapping[str, Any]) -> Reason:
+    params = {
+        key: "、".join(str(part) for part in value) if isinstance(value, (list, tuple)) else value
+        for key, value in note.items()
+        if key != "code"
+    }
+    return Reason(code=note["code"], params=params)
+
+
+def _all_said(results: RunResults, codes: list[str]) -> None:
+    """A reason that the run knows and the report cannot recompute must stop the report, not vanish from it."""
+    lost = sorted(set(results.indicative) - set(codes))
+    if lost:
+        raise InputError(
+            tr(f"报告无法说明该运行的限制：{lost}", f"the report has no way to say why the run is indicative: {lost}"),
+            remedy=tr("使用与该运行同版本的程序", "use the program version that made the run"),
+        )

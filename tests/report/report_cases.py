@@ -1,0 +1,202 @@
+"""Runs made up for the report's tests, and the golden page: ``python tests/report/report_cases.py`` writes it anew."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import rfc8785
+
+from mlb_offline.benchmark.catalogue import DATASETS, Metric
+from mlb_offline.policy.model import Policy, load_policy, parse_policy
+from mlb_offline.report.build import sign
+from mlb_offline.report.data import ReportData, parse
+from mlb_offline.report.gather import gather
+from mlb_offline.report.items import pack
+from mlb_offline.run.results import ItemOutcome, RunResults, Session
+from mlb_offline.scoring.outcome import Outcome
+from mlb_offline.trust.signing import SigningKey
+
+GOLDEN = Path(__file__).parent / "golden"
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+KEY = SigningKey.from_seed(bytes(range(32)), "report")
+FOREIGN = SigningKey.from_seed(bytes(range(1, 33)), "report")
+GATED = """\
+name = "院内试行策略"
+version = "2026-1"
+minimum_n = 5
+
+[[gate]]
+scope = "dataset"
+id = "CMExam"
+min = 0.3
+
+[[gate]]
+scope = "dataset"
+id = "CMeEE"
+min = 0.9
+on_fail = "conditional"
+
+[[critical]]
+dataset = "MASafety"
+items = ["MASafety-1", "MASafety-2"]
+
+[[approvers]]
+name = "示例"
+role = "医务处"
+date = 2026-01-05
+"""
+SMALL = {"CMExam": 12, "CMeEE": 8}
+
+
+def policy_of(text: str | None) -> Policy:
+    return load_policy(None) if text is None else parse_policy(text.encode(), file="policy.toml")
+
+
+def outcome_of(dataset: str, number: int, repeat: int = 0) -> ItemOutcome:
+    """A fixed pattern with every outcome in it."""
+    item = f"{dataset}-{number}"
+    kind, tp, fp, fn = Outcome.RIGHT, 0, 0, 0
+    turn = number % 12
+    metric = DATASETS[dataset].metric
+    if metric.judged:
+        kind = Outcome.UNJUDGED
+    elif turn in {9, 10, 11}:
+        kind = {9: Outcome.UNREADABLE, 10: Outcome.FAILED, 11: Outcome.WRONG}[turn]
+    if metric is Metric.MICRO_F1:
+        kind = Outcome.SCORED if kind in {Outcome.RIGHT, Outcome.WRONG} else kind
+        tp, fp, fn = (turn % 4 + 2, turn % 3, turn % 2) if kind is Outcome.SCORED else (0, 0, 4)
+    digest = hashlib.sha256(item.encode()).hexdigest()[:16]
+    return ItemOutcome(dataset, item, digest, repeat, kind, tp, fp, fn, "")
+
+
+def identity_of(counts: Mapping[str, int], policy: Policy, repeats: int = 1, **changes: Any) -> dict[str, Any]:
+    declaration = {
+        "hospital": "示例医院",
+        "vendor": "示例供应商",
+        "model": "示例医疗大模型",
+        "model_version": "2.1",
+        "intended_use": "门诊分诊辅助，不用于自动诊断",
+    }
+    identity = {
+        "answers_file": False,
+        "bundle": {
+            "core_sha256": "c0" * 32,
+            "demonstration": False,
+            "expires": "2027-01-01T00:00:00Z",
+            "file_sha256": "f1" * 32,
+            "issued": "2026-01-01T00:00:00Z",
+            "publisher": {"fingerprint": "00001 " * 7 + "00002", "keyid": "ab" * 32},
+            "series": "0b8f5a0e-7f0c-4a7c-9d35-30e6f3e1a001",
+            "title": "MLB 抽样题库",
+            "uuid": "0b8f5a0e-7f0c-4a7c-9d35-30e6f3e1a002",
+            "version": 3,
+        },
+        "declaration": declaration,
+        "declaration_sha256": "",
+        "demonstration": {"bundle": False, "keys": False},
+        "format": "mlb-offline/run/v1",
+        "guard_mode": "none",
+        "items_sha256": "d3" * 32,
+        "judges": [],
+        "policy_sha256": policy.digest,
+        "prompts_sha256": "e4" * 32,
+        "repeats": repeats,
+        "seeds": list(range(repeats)),
+        "selection": {
+            "datasets": {name: {"asked": n, "bundled": n} for name, n in counts.items()},
+            "limit": None,
+            "named": None,
+        },
+        "target": {
+            "kind": "openai",
+            "endpoint": "unix:/run/model.sock",
+            "model": "demo-med-7b",
+            "parameters": {"max_tokens": 2048, "seed": 0, "temperature": 0.0, "top_p": 1.0},
+        },
+        "tool_version": "0.1.0",
+    }
+    identity |= changes
+    identity["declaration_sha256"] = hashlib.sha256(rfc8785.dumps(identity["declaration"])).hexdigest()
+    return identity
+
+
+def results_of(
+    counts: Mapping[str, int] | None = None,
+    *,
+    policy: str | None = None,
+    outcomes: Sequence[ItemOutcome] | None = None,
+    repeats: int = 1,
+    **changes: Any,
+) -> RunResults:
+    """A run over ``counts`` items; ``changes`` replace keys of its identity."""
+    counts = SMALL if counts is None else counts
+    if outcomes is None:
+        outcomes = [outcome_of(name, n, r) for r in range(repeats) for name in counts for n in range(counts[name])]
+    identity = identity_of(counts, policy_of(policy), repeats, **changes)
+    indicative = {
+        "demonstration-keys": identity["demonstration"]["keys"],
+        "answers-file": identity["answers_file"],
+        "limited": identity["selection"]["limit"] is not None,
+    }
+    return RunResults(
+        run_id="0b8f5a0e-7f0c-4a7c-9d35-30e6f3e1a003",
+        identity=identity,
+        identity_sha256=hashlib.sha256(rfc8785.dumps(identity)).hexdigest(),
+        started="2026-03-01T08:00:00.000Z",
+        finished="2026-03-03T09:30:00.250Z",
+        complete=True,
+        outcomes=tuple(outcomes),
+        event_head="a5" * 32,
+        events=4321,
+        sessions=(
+            Session("2026-03-01T08:00:00.000Z", None, "killed", {}),
+            Session("2026-03-02T08:00:00.000Z", "2026-03-03T09:30:00.250Z", "finished", {}),
+        ),
+        retries=7,
+        finish_reasons={},
+        models={"demo-med-7b": len(outcomes)},
+        attempt=2,
+        state_created=False,
+        indicative=tuple(code for code, holds in indicative.items() if holds),
+        notes=(
+            {"code": "answers-cut-off", "cut": 3, "answers": len(outcomes)},
+            {"code": "sessions-killed", "sessions": 1},
+        ),
+    )
+
+
+def data_of(results: RunResults, policy: str | None = None, key: SigningKey = KEY) -> ReportData:
+    """The data of a report, with the measured program fixed so that it is the same on every machine."""
+    data = gather(results, policy_of(policy), key, items=pack(results)[0], now=NOW)
+    tool = data.tool.model_copy(update={"version": "0.1.0", "files": 100, "files_sha256": "b6" * 32})
+    return data.model_copy(update={"tool": tool})
+
+
+def full_counts() -> dict[str, int]:
+    return {name: dataset.n for name, dataset in DATASETS.items()}
+
+
+def golden_cases() -> dict[str, tuple[ReportData, SigningKey]]:
+    """The golden pages: a full run under a policy with gates, and an indicative one under the shipped policy."""
+    demonstration = replace(KEY, demonstration=True)
+    whole = data_of(results_of(full_counts(), policy=GATED), GATED)
+    selection = {"datasets": {"CMExam": {"asked": 12, "bundled": 100}}, "limit": 12, "named": ["CMExam"]}
+    counts = {"CMExam": 12}
+    partial = results_of(counts, selection=selection, demonstration={"bundle": True, "keys": True}, declaration={})
+    partial = replace(partial, finished=None, attempt=None, state_created=True, notes=(), models={})
+    return {"gated": (whole, KEY), "indicative": (data_of(partial, None, demonstration), demonstration)}
+
+
+def reread(data: ReportData) -> ReportData:
+    return parse(data.to_bytes(), file="test")
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for name, (data, key) in golden_cases().items():
+        (GOLDEN / f"{name}.html").write_bytes(sign(data, key).report)
