@@ -1,0 +1,50 @@
+"""``mlb-offline demo``: the whole job on the embedded default."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlb_offline.cli.kit import JsonFlag, emit
+from mlb_offline.language import tr
+
+
+def demo_command(
+    out: Annotated[Path, typer.Option("--out", help=tr("输出文件夹", "folder for the reports and all else"))],
+    as_json: JsonFlag = False,
+) -> None:
+    """Seal a bundle, run two targets on it, report and verify, showing every command."""
+    from mlb_offline.demo.job import Demonstration
+
+    def say(line: str) -> None:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+    reports = Demonstration(out, say).run()
+    lines = [tr("演示完成。报告：", "the demonstration is done; its reports:")]
+    for report in reports:
+        lines.append(f"  {report.file}  ({report.target}: {report.verdict})")
+    lines.append(tr("公钥：", "public keys: ") + str(out / "trust"))
+    lines.append(
+        tr(
+            "以上结果仅供参考（演示密钥、演示数据包），不构成合规结论。",
+            "indicative, demonstration keys: these reports certify nothing.",
+        )
+    )
+    result = {
+        "indicative": True,
+        "reports": [
+            {
+                "target": report.target,
+                "file": str(report.file),
+                "verdict": report.verdict,
+                "scores_as_scripted": report.scores_as_scripted,
+            }
+            for report in reports
+        ],
+        "trust": str(out / "trust"),
+    }
+    emit(result, as_json=as_json, lines=lines)
