@@ -128,6 +128,7 @@ def _spelled(value: Any) -> str:
 _CLOSING = {"[": "]", "{": "}", "［": "]", "｛": "}"}
 _AS_ASCII = {"［": "[", "］": "]", "｛": "{", "｝": "}", "：": ":", "，": ",", "\u3000": " ", "\u00a0": " "}
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "＂": "＂"}
+_OPENING = re.compile(r"[\[{［｛]")
 _TOKEN = re.compile(r"[\[\]{}［］｛｝\"'“‘＂]")
 _STRAY_QUOTE = re.compile(r"'(?=\"[^\"\\\n]{1,40}\"\s{0,9}:)")
 
@@ -139,15 +140,13 @@ def _outermost(text: str) -> list[tuple[int, int]]:
         Unreadable: a bracket is closed by one of the other kind, or never; or the nesting is too deep.
     """
     spans, open_brackets, start, position = [], list[str](), 0, 0
-    while (token := _TOKEN.search(text, position)) is not None:
+    while (token := (_TOKEN if open_brackets else _OPENING).search(text, position)) is not None:
         sign, position = token[0], token.end()
         if sign in _CLOSING:
             start = token.start() if not open_brackets else start
             open_brackets.append(_CLOSING[sign])
             if len(open_brackets) > DEEPEST:
                 raise Unreadable("too-deep")
-        elif not open_brackets:
-            continue
         elif sign in _QUOTES:
             position = _after_string(text, token.start())
         elif open_brackets.pop() != _AS_ASCII.get(sign, sign):

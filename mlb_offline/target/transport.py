@@ -103,7 +103,7 @@ class Client:
                 timeout=aiohttp.ClientTimeout(total=endpoint.timeout_s, sock_connect=min(_CONNECT, endpoint.timeout_s)),
                 headers=endpoint.headers,
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=True,
+                trust_env=False,
                 max_line_size=_HEADER_LIMIT,
                 max_field_size=_HEADER_LIMIT,
             )

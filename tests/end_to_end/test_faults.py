@@ -113,7 +113,7 @@ def test_a_server_that_is_down(mlb: Command, shop: Shop, tmp_path: Path) -> None
 
 def test_a_server_that_answers_html(mlb: Command, shop: Shop, tmp_path: Path) -> None:
     with serving(tmp_path, '{"body": "%s", "content_type": "text/html"}' % HTML) as target:
-        check(run(mlb, shop, tmp_path, target=target), 5, "HTML")
+        check(run(mlb, shop, tmp_path, target=target), 5, "web page")
 
 
 def test_a_server_that_refuses_the_key(mlb: Command, shop: Shop, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,15 +57,25 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_openssl_alone_verifies_what_was_written_and_the_page_says_how(tmp_path: Path) -> None:
     assert shutil.which("openssl"), "openssl 3 is needed to check what auditors will check"
     built(tmp_path / "report.html")
-    command = (
-        "openssl pkeyutl -verify -pubin -inkey report.pub.pem -rawin -in report.payload.bin -sigfile report.sig"
-    ).split()
+    command = [
+        "openssl",
+        "pkeyutl",
+        "-verify",
+        "-pubin",
+        "-inkey",
+        "report.pub.pem",
+        "-rawin",
+        "-in",
+        "report.payload.bin",
+        "-sigfile",
+        "report.sig",
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, "Signature Verified Successfully")
     digest = subprocess.run(
         "n=$(grep -abo '<!--mlb-offline report trailer' report.html | cut -d: -f1)\n"
         'head -c "$n" report.html | openssl dgst -sha256\n'
-        "grep -aoE '.{84}\"name\":\"report-page\"' report.payload.bin",
+        'grep -aoE \'.{84}"name":"report-page"\' report.payload.bin',
         shell=True,
         cwd=tmp_path,
         capture_output=True,
@@ -129,7 +138,7 @@ def test_wrong_ending_kind_of_key_and_policy_are_usage_errors(tmp_path: Path) ->
     publisher = SigningKey.from_seed(bytes(32), "publisher")
     with pytest.raises(UsageError, match="report"):
         build_report(cases.results_of(), publisher, tmp_path / "r.html", policy=cases.policy_of(None), now=cases.NOW)
-    with pytest.raises(UsageError, match="policy|策略"):
+    with pytest.raises(UsageError, match="policy"):
         build_report(
             cases.results_of(), cases.KEY, tmp_path / "r.html", policy=cases.policy_of(cases.GATED), now=cases.NOW
         )
@@ -249,10 +258,3 @@ def test_the_measured_manifest_sees_every_file_but_caches(tmp_path: Path) -> Non
     assert measured.manifest(tmp_path) == first
     (tmp_path / "a" / "b.py").write_text("2")
     assert measured.manifest(tmp_path) != first
-
-
-def run_cli(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    words = [str(argument) for argument in arguments]
-    return subprocess.run(
-        [sys.executable, "-m", "mlb_offline", "--lang", "en", *words], capture_output=True, text=True
-    )

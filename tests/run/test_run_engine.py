@@ -146,7 +146,7 @@ def test_a_target_that_goes_away_stops_the_run_and_fails_no_item(world: World, t
 
     began = time.monotonic()
     with pytest.raises(TargetError, match="has not answered|没有回答") as error:
-        run(world.request(tmp_path), FakeTarget(behave))
+        run(world.request(tmp_path), FakeTarget(behave, probe_error=lambda: TargetError("down") if alive[0] < 0 else None))
     assert time.monotonic() - began < 3
     assert "refused" in error.value.message
     assert f"--resume {tmp_path / 'run'}" in error.value.remedy
@@ -163,7 +163,21 @@ def test_a_target_that_goes_away_stops_the_run_and_fails_no_item(world: World, t
     assert [session.ending for session in found.sessions] == ["target", "finished"]
 
 
-def test_a_last_item_that_never_answers_stops_once_and_fails_at_the_next_resume(world: World, tmp_path: Path) -> None:
+def test_a_last_item_that_never_answers_fails_if_the_target_is_well(world: World, tmp_path: Path) -> None:
+    def behave(question: Question, before: int) -> Any:
+        return Retry(cause="timeout") if question.item == last else right_answer(question, before)
+
+    order = FakeTarget(parallel=False)
+    run(world.request(tmp_path, out=tmp_path / "order"), order)
+    last = list(order.asked)[-3][1]
+    target = FakeTarget(behave, delay=0.001)
+    run(world.request(tmp_path), target)
+    found = results(world, tmp_path)
+    assert found.complete
+    assert outcome_of(found, last) == (Outcome.FAILED, "timeout")
+
+
+def test_a_last_item_never_seen_beside_an_answer_stops_the_run_once(world: World, tmp_path: Path) -> None:
     last: list[str] = []
 
     def behave(question: Question, before: int) -> Any:

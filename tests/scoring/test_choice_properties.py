@@ -186,8 +186,7 @@ soup = st.lists(st.sampled_from(TOKENS), max_size=40).map("".join)
 def test_any_text_is_read_or_unreadable_and_only_letters_in_it_are_read(text: str, reason: str | None) -> None:
     try:
         reading = read_choice(text, OPTIONS, finish_reason=reason)
-    except Unreadable as unreadable:
-        assert unreadable.reason
+    except Unreadable:
         return
     assert reading.letters
     assert reading.letters <= set(LETTERS)
@@ -203,7 +202,7 @@ def test_a_reading_does_not_depend_on_the_right_answer(text: str, reason: str | 
 
 
 @given(letters=chosen, style=styles)
-def test_an_answer_cut_at_its_last_letter_is_unreadable_rule_P3(letters: list[str], style: str) -> None:
+def test_an_answer_cut_at_its_last_letter_is_unreadable_rule_p3(letters: list[str], style: str) -> None:
     text = STYLES[style](letters)
     cut = text[: text.rfind(letters[-1]) + 1] if letters[-1] in text else text
     score = score_response(DATASETS["MAExam"], item(",".join(letters)), cut, finish_reason="length")

@@ -60,6 +60,14 @@ def full_width_outside_strings(answer: Any) -> str:
     return text.replace("\uf8ff", "，").replace("\uf8fe", "：")
 
 
+def with_trailing_commas(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + "".join(f"{dumped(key)}: {with_trailing_commas(part)}, " for key, part in value.items()) + "}"
+    if isinstance(value, list) and value:
+        return "[" + "".join(f"{with_trailing_commas(part)},\n" for part in value) + "]"
+    return dumped(value)
+
+
 STYLES = {
     "strict": dumped,
     "indented": lambda answer: json.dumps(answer, ensure_ascii=False, indent=2),
@@ -70,9 +78,7 @@ STYLES = {
     "thinking": lambda answer: f'<think>{{"草稿": [1]}}</think>\n{dumped(answer)}',
     "python": repr,
     "full width": full_width_outside_strings,
-    "trailing commas": lambda answer: (
-        dumped(answer).replace('"]', '",]') if '"]' not in str(answer) else dumped(answer)
-    ),
+    "trailing commas": with_trailing_commas,
 }
 
 
@@ -90,7 +96,7 @@ def test_the_reference_in_any_style_scores_f1_of_one(case: tuple[str, Any], styl
 
 
 @given(case=answered(), data=st.data())
-def test_an_answer_cut_anywhere_is_unreadable_rule_J9(case: tuple[str, Any], data: st.DataObject) -> None:
+def test_an_answer_cut_anywhere_is_unreadable_rule_j9(case: tuple[str, Any], data: st.DataObject) -> None:
     dataset, answer = DATASETS[case[0]], case[1]
     text = dumped(answer)
     cut = text[: data.draw(st.integers(0, len(text) - 1))]

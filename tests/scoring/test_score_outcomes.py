@@ -40,20 +40,20 @@ def item(answer: Any, options: list[str] | None = None) -> Item:
         ("B", "抱歉", Outcome.UNREADABLE, "no-statement"),
     ],
 )
-def test_a_choice_is_right_only_if_its_set_of_letters_is_the_reference_rule_S1(
+def test_a_choice_is_right_only_if_its_set_of_letters_is_the_reference_rule_s1(
     answer: str, text: str, outcome: Outcome, note: str
 ) -> None:
     score = score_response(DATASETS["CMExam"], item(answer, ["甲", "乙", "丙"]), text)
     assert score == Score(outcome, note=note)
 
 
-def test_units_are_counted_against_the_reference_rule_S2() -> None:
+def test_units_are_counted_against_the_reference_rule_s2() -> None:
     reference = item({"症状": ["腹痛", "发热", "腹痛"]})
     score = score_response(DATASETS["MAEESymp"], reference, '{"症状": ["腹痛", "咳嗽", "头晕"]}')
     assert score == Score(Outcome.SCORED, tp=1, fp=2, fn=1, note="strict")
 
 
-def test_an_event_counts_only_as_a_whole_rule_S2() -> None:
+def test_an_event_counts_only_as_a_whole_rule_s2() -> None:
     event = {"主体词": "癌", "发生状态": "否定", "描述词": ["累及"], "解剖部位": ["肺切缘", "支气管切缘"]}
     other_order = {**event, "解剖部位": ["支气管切缘", "肺切缘"]}
     without_state = {**event, "发生状态": ""}
@@ -61,7 +61,7 @@ def test_an_event_counts_only_as_a_whole_rule_S2() -> None:
     assert (score.tp, score.fp, score.fn) == (1, 1, 0)
 
 
-def test_unreadable_failed_and_missing_answers_miss_the_whole_reference_rule_S3() -> None:
+def test_unreadable_failed_and_missing_answers_miss_the_whole_reference_rule_s3() -> None:
     reference = item({"症状": ["腹痛", "发热"]})
     unreadable = score_response(DATASETS["MAEESymp"], reference, "无")
     assert unreadable == Score(Outcome.UNREADABLE, fn=2, note="not-json")
@@ -76,14 +76,14 @@ def test_unreadable_failed_and_missing_answers_miss_the_whole_reference_rule_S3(
     ("text", "outcome", "fp"),
     [('{"症状": []}', Outcome.SCORED, 0), ('{"症状": ["腹痛"]}', Outcome.SCORED, 1), ("无", Outcome.UNREADABLE, 0)],
 )
-def test_an_empty_reference_rule_S4(text: str, outcome: Outcome, fp: int) -> None:
+def test_an_empty_reference_rule_s4(text: str, outcome: Outcome, fp: int) -> None:
     score = score_response(DATASETS["MAEESymp"], item({"症状": []}), text)
     assert (score.outcome, score.tp, score.fp, score.fn) == (outcome, 0, fp, 0)
 
 
 @pytest.mark.parametrize("name", JUDGED)
 @pytest.mark.parametrize("text", ["", "可以这样做。", "<think>", "A"])
-def test_judged_datasets_are_never_scored_here_rule_S5(name: str, text: str) -> None:
+def test_judged_datasets_are_never_scored_here_rule_s5(name: str, text: str) -> None:
     assert score_response(DATASETS[name], item(None), text) == Score(Outcome.UNJUDGED)
     assert score_absent(DATASETS[name], item(None), Outcome.MISSING) == Score(Outcome.MISSING)
 
