@@ -17,8 +17,9 @@ _MARKER = re.compile(
         |(?:正确|最佳|最优|最(?:合适|恰当|适合|符合|可能|适宜|准确)|符合题意)的?选项
             (?=["'”’)\]】\ ]{0,3}(?:应该?|就|只)?[是为有:])
         |"(?:选项|选择|输出|结果|choices?|options?|output|result)"(?=\ ?:))
-    |(?P<therefore>(?:故|因此|所以|因而|综上所述|综上|于是|最终|最后|应该|应当|应)[,:]?\ ?
+    |(?P<therefore>(?:故|因此|所以|因而|综上所述|综上|于是|最终|最后)[,:]?\ ?
         (?:我们|我|本题|此题|该题)?(?:应该|应当|应|最终|宜|只能)?选(?:择|(?![项题]))|改选|更正[为:])
+    |(?P<ought>(?:应该|应当|应)选(?:择|(?![项题])))
     |(?P<english>\b(?:answers?|(?:correct|right|best)\ (?:option|choice)s?)\b
         (?:\ (?:choice|option|letter))?["')\]】]{0,3}\ ?(?::|=|>|(?:is|are|must\ be|should\ be)\b))
     |(?P<weak>(?<![^\s,。;:!?"'(\[]) (?:(?:我们?|本题|此题|该题)?(?:只能|需|会)?选(?:择|(?![项题取中出用定]))
@@ -30,13 +31,14 @@ _LINK = re.compile(
     r"(?:[\s\"'”’)\]】>:=]|-->|→|应该|应当|应|就|只能|分别|即|只|是|为|有|选择|选|如下|改[为成]|the\b|option\b|definitely\b){0,10}",
     re.IGNORECASE,
 )
-_NEGATED_BEFORE = re.compile(
-    r"(?:不|(?<![分特个区类级辨鉴])别|勿|没有?|未|莫|非|无|误|错|避免|拒绝|放弃|排除|反对|干扰|原|incorrect|wrong|not|n't|never)"
-    r"(?:能|可以|可|应该|应|该|要|会|宜|得|建议|推荐|考虑|必|需|再|是|予|误|选|择|正确|对|符合题意|的|an?\b|the\b|be\b|\s){0,6}$",
-    re.IGNORECASE,
+_MODAL = r"能|可以|可|应该|应|该|要|会|宜|得|建议|推荐|考虑|必|需|再|是|予|the\b|an?\b|be\b|\s"
+_NOT = r"不|(?<![分特个区类级辨鉴])别|勿|没有?|未|莫|非|无|是否|能否|not|n't|never"
+_NO_CHOICE = re.compile(rf"(?:{_NOT})(?:{_MODAL}){{0,6}}$", re.IGNORECASE)
+_NO_TRUE_ANSWER = re.compile(
+    rf"(?:{_NOT}|误|错|排除|干扰|原|incorrect|wrong)(?:{_MODAL}|误|选|择|正确|对的|符合题意|的){{0,6}}$", re.IGNORECASE
 )
-_SUPPOSED_BEFORE = re.compile(
-    r"如果|若|假如|假设|假定|要是|倘若|即使|是否|为什么|为何|有人|有些|很多|许多|考生|同学|\b(?:if|whether|why)\b",
+_SUPPOSED = re.compile(
+    r"如果|若|假如|假设|假定|要是|倘若|即使|为什么|为何|(?:有|有些|有的|很多|许多)(?:人|学)|考生|同学|\b(?:if|whether|why)\b",
     re.IGNORECASE,
 )
 _CLAUSE_MARKS = re.compile(r"[。,;:!?\n]")
@@ -54,7 +56,7 @@ _NO_ANSWER = re.compile(
     re.IGNORECASE,
 )
 _RETRACTION = re.compile(
-    r"(?:^|[。,;:!?.\n]) ?(?:不对[,。!:]|等等|等一下|等下|更正|我重新|重新分析|wait\b|actually\b)", re.IGNORECASE
+    r"(?:^|[。,;:!?.\n]) ?(?:不对[,。!:]|等等|等一下|等下|更正|我重新|重新分析|wait\b)", re.IGNORECASE
 )
 
 
@@ -79,7 +81,7 @@ def statements(text: str, options: Options) -> list[Statement]:
     found = [statement for mark in _MARKER.finditer(text) if (statement := _announced(text, mark, options))]
     for mark in _AFTERWARDS.finditer(text):
         group = _letters_before(mark[0], options)
-        if group is not None and not _is_denied(text, mark.start()):
+        if group is not None and not _is_denied(text, mark.start(), _NO_CHOICE):
             found.append(Statement(mark.start(), Group(group.letters, mark.end(), group.fault), explicit=True))
     return found
 
@@ -90,7 +92,7 @@ def is_retracted(text: str, end: int) -> bool:
 
 
 def _announced(text: str, mark: re.Match[str], options: Options) -> Statement | None:
-    if _is_denied(text, mark.start()):
+    if mark["therefore"] is None and _is_denied(text, mark.start(), _denial(mark)):
         return None
     link = _LINK.match(text, mark.end())
     start = mark.end() if link is None else link.end()
@@ -106,12 +108,17 @@ def _announced(text: str, mark: re.Match[str], options: Options) -> Statement | 
     return Statement(mark.start(), group, explicit=mark["weak"] is None)
 
 
-def _is_denied(text: str, start: int) -> bool:
+def _denial(mark: re.Match[str]) -> re.Pattern[str]:
+    """What denies a marker: 错误 denies the answer that follows it, but not the choice in ``A错误应选C``."""
+    return _NO_CHOICE if mark["ought"] or mark["weak"] else _NO_TRUE_ANSWER
+
+
+def _is_denied(text: str, start: int, denial: re.Pattern[str]) -> bool:
     """Whether the clause before a marker negates it (不选A) or only supposes it (如果答案是A), rule C12."""
     before = text[max(0, start - _CLAUSE) : start]
     marks = list(_CLAUSE_MARKS.finditer(before))
     clause = before[marks[-1].end() :] if marks else before
-    return bool(_NEGATED_BEFORE.search(clause[-20:]) or _SUPPOSED_BEFORE.search(clause))
+    return bool(denial.search(clause[-20:]) or _SUPPOSED.search(clause))
 
 
 def _ends_line(text: str, group: Group) -> bool:

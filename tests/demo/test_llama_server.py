@@ -62,6 +62,29 @@ def test_same_answers_over_unix_socket_tcp_and_in_process(model: Path, tmp_path:
         os.kill(server.pid, 0)
 
 
+def test_every_request_starts_from_an_empty_context(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import llama_cpp
+    from llama_cpp.server import app
+
+    left_over = []
+    complete = llama_cpp.Llama.create_chat_completion
+
+    def spy(llama: Any, *arguments: Any, **options: Any) -> Any:
+        left_over.append(llama.n_tokens)
+        return complete(llama, *arguments, **options)
+
+    monkeypatch.setattr(llama_cpp.Llama, "create_chat_completion", spy)
+    monkeypatch.setattr(llama_cpp, "Llama", llama_cpp.Llama)  # put back after the test
+    monkeypatch.setenv("CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("MODEL", "/nonexistent")
+    module.make_app(model, "tiny", 1024)
+    served: Any = app._llama_proxy
+    for _ in range(2):
+        served("tiny").create_chat_completion([{"role": "user", "content": PROMPTS[0]}], max_tokens=4)
+    served.free()
+    assert left_over == [0, 0]
+
+
 async def _too_long(spec: str) -> str:
     target = open_target(spec, CONFIG)
     await target.probe()

@@ -44,7 +44,7 @@ def run(mlb: Command, shop: Shop, tmp_path: Path, **changes: object) -> Done:
 @contextmanager
 def serving(tmp_path: Path, reply: str) -> Iterator[str]:
     table = tmp_path / "replies.json"
-    table.write_text('{"replies": {}, "default": %s}' % reply, encoding="utf-8")
+    table.write_text(f'{{"replies": {{}}, "default": {reply}}}', encoding="utf-8")
     with scripted_server(table, log=tmp_path / "server.log") as server:
         yield server.target
 
@@ -112,7 +112,7 @@ def test_a_server_that_is_down(mlb: Command, shop: Shop, tmp_path: Path) -> None
 
 
 def test_a_server_that_answers_html(mlb: Command, shop: Shop, tmp_path: Path) -> None:
-    with serving(tmp_path, '{"body": "%s", "content_type": "text/html"}' % HTML) as target:
+    with serving(tmp_path, f'{{"body": "{HTML}", "content_type": "text/html"}}') as target:
         check(run(mlb, shop, tmp_path, target=target), 5, "web page")
 
 

@@ -61,6 +61,7 @@ def choice(options: str, answer: str = 'column = "a"\nread = "letters"') -> str:
         (choice('column = "o"\nescaped_newlines = true'), {"q": "甲？", "o": r"A x\nB y", "a": "B"}),
         (choice('column = "o"\nsplit = "lines"'), {"q": "甲？", "o": "x\ny\n", "a": "B"}),
         (choice('column = "o"\nsplit = "separator"\nseparator = "|"'), {"q": "甲？", "o": "x| y", "a": "B"}),
+        (choice('column = "o"'), {"q": "甲？", "o": "A x B y", "a": "B"}),
         (choice('column = "o"\nsplit = "json"'), {"q": "甲？", "o": '["x", "y"]', "a": "B"}),
         (choice('column = "o"'), {"q": "甲？", "o": ["x", "y"], "a": "B"}),
         (choice('columns = ["o1", "o2", "o3"]'), {"q": "甲？", "o1": "x", "o2": "y", "o3": "", "a": "B"}),

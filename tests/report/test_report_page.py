@@ -249,7 +249,7 @@ def test_there_are_words_in_both_languages_for_every_code() -> None:
     assert set(DIMENSIONS) == set(words["dimension"])
     assert {metric.value for metric in Metric} == set(words["metric"])
     assert set(TALLY) == set(words["tally"])
-    known = {"finished", "operator", "target", "storage", "killed"}
+    known = {"finished", "operator", "target", "storage", "error", "open", "killed"}
     assert set(words["ending"]) == known
     assert {describe_ending(code) for code in known}
     for section in words.values():

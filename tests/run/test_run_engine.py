@@ -108,7 +108,9 @@ def test_words_of_the_server_stand_nowhere_in_clear(world: World, tmp_path: Path
 
 
 def test_transient_faults_are_asked_again_and_counted(world: World, tmp_path: Path) -> None:
-    target = FakeTarget(lambda question, before: Retry(cause="http-503") if before < 2 else right_answer(question, before))
+    target = FakeTarget(
+        lambda question, before: Retry(cause="http-503") if before < 2 else right_answer(question, before)
+    )
     summary = run(world.request(tmp_path), target)
     assert set(target.asked.values()) == {3}
     found = results(world, tmp_path)
@@ -146,7 +148,10 @@ def test_a_target_that_goes_away_stops_the_run_and_fails_no_item(world: World, t
 
     began = time.monotonic()
     with pytest.raises(TargetError, match="has not answered|没有回答") as error:
-        run(world.request(tmp_path), FakeTarget(behave, probe_error=lambda: TargetError("down") if alive[0] < 0 else None))
+        run(
+            world.request(tmp_path),
+            FakeTarget(behave, probe_error=lambda: TargetError("down") if alive[0] < 0 else None),
+        )
     assert time.monotonic() - began < 3
     assert "refused" in error.value.message
     assert f"--resume {tmp_path / 'run'}" in error.value.remedy

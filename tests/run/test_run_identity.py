@@ -213,7 +213,7 @@ def test_a_declaration_may_be_empty_and_is_hashed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "field"),
     [
-        (b'hospital = 3', "hospital"),
+        (b"hospital = 3", "hospital"),
         (b'hospital = ""', "hospital"),
         (b'ward = "x"', "ward"),
         (b'weights_sha256 = "abc"', "weights_sha256"),

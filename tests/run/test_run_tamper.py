@@ -73,7 +73,11 @@ def variants(value: Any) -> Iterator[Any]:
 
 def test_an_untouched_run_verifies(finished: Path, world: World) -> None:
     report = verify_log(finished)
-    assert (report.items, report.records, report.outcomes) == (6, 6, {"right": 2, "unjudged": 1, "failed": 1, "scored": 2})
+    assert (report.items, report.records, report.outcomes) == (
+        6,
+        6,
+        {"right": 2, "unjudged": 1, "failed": 1, "scored": 2},
+    )
     results = read_results(finished, world.key)
     assert results.event_head == report.head
     assert results.events == report.events

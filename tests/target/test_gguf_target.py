@@ -47,6 +47,21 @@ def test_answer_depends_on_the_question_alone(model: Path) -> None:
     assert answers(model, [PROMPTS[0], PROMPTS[0]]) == [forward[0]] * 2
 
 
+def test_every_question_starts_from_an_empty_context(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import llama_cpp
+
+    left_over = []
+    complete = llama_cpp.Llama.create_chat_completion
+
+    def spy(llama: Any, **options: Any) -> Any:
+        left_over.append(llama.n_tokens)
+        return complete(llama, **options)
+
+    monkeypatch.setattr(llama_cpp.Llama, "create_chat_completion", spy)
+    answers(model, [PROMPTS[0], PROMPTS[0], PROMPTS[1]])
+    assert left_over == [0, 0, 0]
+
+
 def test_repeats_differ_when_sampling_and_repeat_themselves_by_seed(model: Path) -> None:
     async def go() -> list[str]:
         target = open_target(f"gguf:{model}", TargetConfig(max_tokens=32, temperature=2.0, context=2048, threads=1))

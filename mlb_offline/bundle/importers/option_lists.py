@@ -6,7 +6,10 @@ The quotes say where an option begins and ends, so a list that stands at the end
 from __future__ import annotations
 
 import ast
+import contextlib
+import json
 import re
+import warnings
 
 from mlb_offline.bundle.importers.option_markers import Pattern, lettered
 from mlb_offline.bundle.importers.refusal import RowError
@@ -67,11 +70,16 @@ def _strings(text: str, position: int, *, bracket: bool) -> list[str] | None:
 
 
 def _unquoted(token: str) -> str | None:
+    """The string that a JSON or Python literal stands for; None where it is neither."""
+    if token[0] == '"':
+        with contextlib.suppress(ValueError):
+            return str(json.loads(token))
     try:
-        value = ast.literal_eval(token)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # an escape that Python does not know is kept as it is, with a warning
+            return str(ast.literal_eval(token))
     except (SyntaxError, ValueError):
         return None
-    return value if isinstance(value, str) else None
 
 
 def strip_letters(strings: list[str]) -> tuple[str, ...]:
