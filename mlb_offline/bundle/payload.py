@@ -103,7 +103,8 @@ def _read_frame(rest: memoryview, limit: int, dataset: str, file: str | Path) ->
         stream = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompressobj()
         text = bytearray()
         position = 0
-        # In small steps: the declared size is the publisher's word, and a short frame can hold gigabytes.
+        # In small steps: the declared size is the publisher's word, and a short frame can hold gigabytes. The zstd
+        # library stops at the declared size as well, but does not promise to.
         while not stream.eof and position < len(rest) and len(text) <= size:
             text += stream.decompress(rest[position : position + _SLICE])
             position += _SLICE

@@ -1,7 +1,7 @@
 """What this installation remembers between runs: versions of bundles seen, and attempts counted.
 
 A folder of JSON files, each written whole (temporary file, fsync, rename) under one lock. It protects against an old
-bundle being replayed; it cannot tell that the folder itself was put back to an old copy (docs/threat-model.md).
+bundle being replayed. It cannot tell that the folder itself was put back to an old copy.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import re
 import tomllib
-import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
@@ -40,28 +40,33 @@ _POSSIBLE = {
     for metric in Metric
 }
 
-_JOINERS = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad\u034f\u115f\u1160\u3164\uffa0")
+# Characters that steer, hide or reorder text. Written out and frozen with template v1: the tables of unicodedata grow
+# with every Python, and a page must be the same for whoever renders it again.
+_HARMFUL = re.compile(
+    "["
+    "\x00-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5"
+    "\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\uf8ff\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0"
+    "\ufff0-\ufffb\ufffe\uffff\U000110bd\U000110cd\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    + "".join(f"{chr(plane * 0x10000 + 0xFFFE)}{chr(plane * 0x10000 + 0xFFFF)}" for plane in range(1, 14))
+    + "\U000e0000-\U0010ffff]"
+)
 
 
 def neutral(value: object) -> object:
     """A foreign string made harmless to a reader; anything but a string unchanged.
 
-    Control, format (bidirectional and invisible), private-use, surrogate and unassigned characters become
-    ``[U+XXXX]``, line breaks become spaces, and what exceeds ``LONGEST`` characters is cut and said to be cut.
-    Escaping for HTML is the template engine's.
+    Control, bidirectional, invisible, private-use and surrogate characters become ``[U+XXXX]``, line breaks and tabs
+    become spaces, and what exceeds ``LONGEST`` characters is cut and said to be cut. Escaping for HTML is the template
+    engine's.
     """
     if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
-    shown = "".join(_visible(character) for character in value[:LONGEST])
+    shown = _HARMFUL.sub(_visible, value[:LONGEST])
     return shown if len(value) <= LONGEST else f"{shown}… [{len(value)} 字符 characters]"
 
 
-def _visible(character: str) -> str:
-    if character in "\t\n\r":
-        return " "
-    if unicodedata.category(character) in {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"} or character in _JOINERS:
-        return f"[U+{ord(character):04X}]"
-    return character
+def _visible(found: re.Match[str]) -> str:
+    return " " if found[0] in "\t\n\r" else f"[U+{ord(found[0]):04X}]"
 
 
 def percent(value: float) -> str:

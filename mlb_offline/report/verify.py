@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlb_offline.benchmark.catalogue import DATASETS
-from mlb_offline.errors import InputError, MlbError, TrustError
+from mlb_offline.errors import InputError, MlbError
 from mlb_offline.language import tr
 from mlb_offline.policy.model import Policy
 from mlb_offline.report import canonical, measured, trailer
@@ -201,8 +201,6 @@ def findings_follow(data: ReportData, file: str | Path) -> None:
     try:
         policy = Policy.from_json(data.policy.model_dump(mode="json"), file=file)
         again = find(data.samples, data.run, data.evidence, policy, data.critical_items)
-    except TrustError:
-        raise
     except (MlbError, ValueError) as error:
         message = error.message if isinstance(error, MlbError) else str(error)
         refuse(f"内嵌计数或策略有误：{message}", f"embedded counts or policy are wrong: {message}", file, "data")

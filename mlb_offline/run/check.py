@@ -29,7 +29,9 @@ from mlb_offline.run.rows import (
     read_records,
 )
 from mlb_offline.run.sealing import Sealed
+from mlb_offline.scoring.outcome import Outcome
 
+_OF_SESSIONS = frozenset({EventType.STARTED, EventType.RESUMED, EventType.INTERRUPTED, EventType.FINISHED})
 RecordKey = tuple[Slot, str, int]
 
 
@@ -99,26 +101,41 @@ def _check_chain(db: Database, file: Path) -> None:
 def _gather(events: Iterable[Event], file: Path) -> Told:
     told: Told | None = None
     for event in events:
-        body: dict[str, Any] = json.loads(event.body)
+        body = _body(event, file)
         if (told is None) != (event.type == EventType.CREATED):
             break
         if told is None:
             told = Told(first=event, created=body, last=event)
         told.last = event
-        _take(told, event, body)
+        try:
+            _take(told, event, body)
+        except (KeyError, TypeError, ValueError):
+            what = tr(f"第 {event.seq} 个事件的内容无法理解", f"event {event.seq} makes no sense")
+            raise _altered(file, what, event.seq) from None
     else:
         if told is not None:
             return told
     raise _altered(file, tr("日志应以唯一的 run.created 开头", "the log must begin with its only run.created"))
 
 
+def _body(event: Event, file: Path) -> dict[str, Any]:
+    try:
+        body = json.loads(event.body)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        what = tr(f"第 {event.seq} 个事件的内容无法理解", f"event {event.seq} makes no sense")
+        raise _altered(file, what, event.seq)
+    return body
+
+
 def _take(told: Told, event: Event, body: dict[str, Any]) -> None:
     if event.type == EventType.FINISHED:
         told.finished = event.at
         told.settled_at_end = body["items"]
-    if event.type in {EventType.STARTED, EventType.RESUMED, EventType.INTERRUPTED, EventType.FINISHED}:
+    if event.type in _OF_SESSIONS:
         told.sessions.append((event, body))
-    if "item" not in body:
+    if event.type in _OF_SESSIONS or event.type == EventType.CREATED:
         return
     slot = Slot(body["dataset"], body["item"], body["repeat"])
     if event.type in {EventType.SENT, EventType.RETRIED}:
@@ -127,7 +144,7 @@ def _take(told: Told, event: Event, body: dict[str, Any]) -> None:
     elif event.type == EventType.RECEIVED:
         told.records[slot, body["kind"], body["attempt"]] = (event.seq, body["record"])
     else:
-        outcome = (body["outcome"], body["tp"], body["fp"], body["fn"], body["note"], body["attempts"])
+        outcome = (Outcome(body["outcome"]).value, body["tp"], body["fp"], body["fn"], body["note"], body["attempts"])
         told.outcomes[slot] = (event.seq, outcome)
 
 

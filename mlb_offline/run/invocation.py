@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mlb_offline.errors import TrustError
+from mlb_offline.language import tr
+from mlb_offline.run.check import check_store
 from mlb_offline.run.database import STORE_NAME, database_errors, open_for_reading
 from mlb_offline.run.rows import read_header
 
 _FILE_KINDS = frozenset({"unix", "gguf", "answers", "onnx"})
 
 
-@dataclass(frozen=True)
-class Invocation:
+class Invocation(BaseModel):
     """The settings of a run as given on the command line; paths absolute, no secrets.
 
     Attributes:
@@ -25,6 +26,8 @@ class Invocation:
         limit: most items of a dataset, or None.
         repeats: how often each item is asked.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     target: str
     target_config: str | None = None
@@ -36,12 +39,7 @@ class Invocation:
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
-        return {**asdict(self), "datasets": list(self.datasets)}
-
-    @classmethod
-    def from_json(cls, raw: Mapping[str, Any]) -> Self:
-        """The invocation that ``to_json`` wrote."""
-        return cls(**{**raw, "datasets": tuple(raw["datasets"])})
+        return self.model_dump(mode="json")
 
 
 def absolute_path(path: Path | None) -> str | None:
@@ -56,15 +54,25 @@ def absolute_spec(spec: str) -> str:
 
 
 def stored_invocation(directory: Path) -> Invocation:
-    """What the run in ``directory`` was started with.
+    """What the run in ``directory`` was started with; its log is verified first.
 
     Raises:
         InputError: there is no run.
-        TrustError: its store is damaged.
+        TrustError: its store was altered or damaged.
     """
     db = open_for_reading(directory)
+    file = directory / STORE_NAME
     try:
-        with database_errors(directory / STORE_NAME):
-            return Invocation.from_json(json.loads(read_header(db).invocation))
+        with database_errors(file):
+            check_store(db, file)
+            return Invocation.model_validate_json(read_header(db).invocation)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise TrustError(
+            tr(f"运行的设置已损坏：{first['msg']}", f"the run's settings are damaged: {first['msg']}"),
+            file=file,
+            field=".".join(str(part) for part in first["loc"]) or None,
+            remedy=tr("从备份恢复运行目录，或重新运行", "restore the run folder from a backup, or run again"),
+        ) from None
     finally:
         db.close()

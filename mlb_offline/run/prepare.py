@@ -6,7 +6,7 @@ identity and is refused there by name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -120,8 +120,8 @@ def _invocation(request: RunRequest) -> Invocation:
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     if request.resume is not None:
-        return replace(stored_invocation(request.resume), **chosen)  # type: ignore[arg-type]
-    return Invocation(**chosen)  # type: ignore[arg-type]
+        return stored_invocation(request.resume).model_copy(update=chosen)
+    return Invocation.model_validate(chosen)
 
 
 def _path(text: str | None) -> Path | None:

@@ -99,7 +99,7 @@ class BarDisplay:
 
     def _update(self, name: str, done: int, total: int, more: str, *, visible: bool) -> None:
         if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=total, more="")
+            self._tasks[name] = self._bars.add_task(name, total=total, visible=visible, more="")
         self._bars.update(self._tasks[name], completed=done, more=more, visible=visible)
 
     def close(self) -> None:

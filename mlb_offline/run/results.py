@@ -182,7 +182,7 @@ def _sessions(told: Told) -> tuple[Session, ...]:
                 sessions[-1] = Session(sessions[-1].started, None, "killed", sessions[-1].details)
             sessions.append(Session(event.at, None, "open", body))
         elif sessions:
-            ending = "finished" if event.type == EventType.FINISHED else str(body["reason"])
+            ending = "finished" if event.type == EventType.FINISHED else str(body.get("reason", "error"))
             sessions[-1] = Session(sessions[-1].started, event.at, ending, sessions[-1].details)
     return tuple(sessions)
 

@@ -24,6 +24,7 @@ from mlb_offline.run.changes import Answered, Change, Failed, Noted, PlannedItem
 from mlb_offline.run.check import check_store
 from mlb_offline.run.clock import timestamp
 from mlb_offline.run.database import (
+    LOCK_NAME,
     STORE_NAME,
     create_database,
     database_errors,
@@ -106,6 +107,9 @@ class RunStore:
                 with db.atomic():
                     first = _enter(db, header, items)
         except BaseException:
+            # Half a run would be taken for a whole one at the next attempt.
+            for name in (LOCK_NAME, STORE_NAME, f"{STORE_NAME}-wal", f"{STORE_NAME}-shm"):
+                (directory / name).unlink(missing_ok=True)
             os.close(lock)
             raise
         key = RunKey(secret, run_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import tracemalloc
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -309,12 +310,17 @@ def test_a_plaintext_that_is_not_as_written_is_refused(path, name):
 
 
 def test_a_frame_that_holds_more_than_it_declares_is_refused_without_unpacking_it(path):
-    good = frame(bytes(64 * 1024 * 1024))
-    size = zstandard.get_frame_parameters(good).content_size
+    size = 256 * 1024 * 1024
+    good = frame(bytes(size))
     assert good.count(size.to_bytes(4, "little")) == 1
     simulator = Simulator()
     simulator.plain = good.replace(size.to_bytes(4, "little"), (1024).to_bytes(4, "little"))
-    refused(path, simulator, "does not open|not complete")
+    tracemalloc.start()
+    try:
+        refused(path, simulator, "does not open|not complete")
+        assert tracemalloc.get_traced_memory()[1] < 80 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
 
 
 def built(tmp_path: Path, version: int, **changes: object) -> Path:

@@ -174,6 +174,8 @@ def test_particular_texts_are_read(text: str, options: tuple[str, ...]) -> None:
         ("？A.x B.y\n请选择。", "text follows option B"),
         ("？A.x C.y B.z", "seems to hold an option C"),
         ("？A.x B.y C、z", "seems to hold an option C"),
+        ("？\nA.x\nB.y C.z", "seems to hold an option C"),
+        ("？\nA.x\nB.y C、z", "seems to hold an option C"),
         ("？A x B yC z", "seems to hold an option C"),
         ("？A、x B.y C.z", "no options"),
         ("？A.甲 B.乙(如 C.丙) D.丁", "bracket"),

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,7 @@ def full_counts() -> dict[str, int]:
     return {name: dataset.n for name, dataset in DATASETS.items()}
 
 
+@cache
 def golden_cases() -> dict[str, tuple[ReportData, SigningKey]]:
     """The golden pages: a full run under a policy with gates, and an indicative one under the shipped policy."""
     demonstration = replace(KEY, demonstration=True)

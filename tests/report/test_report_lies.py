@@ -16,10 +16,12 @@ import report_cases as cases
 import rfc8785
 
 from mlb_offline.errors import TrustError
+from mlb_offline.policy.model import Policy
 from mlb_offline.report import data as document
 from mlb_offline.report import trailer
 from mlb_offline.report.build import companion, sign
 from mlb_offline.report.data import ReportData, embed
+from mlb_offline.report.findings import find
 from mlb_offline.report.page import render
 from mlb_offline.report.statement import PAYLOAD_TYPE, build_statement
 from mlb_offline.report.verify import difference, items_match, verify_bytes, verify_report
@@ -165,6 +167,30 @@ def test_a_consistent_but_lying_report_is_refused(name: str) -> None:
     why_refused(raw)
 
 
+def recomputed(change: Change) -> ReportData:
+    """Inputs changed and all findings made to follow from them: the lie of one who has this program and the key."""
+    lie = altered(change)
+    policy = Policy.from_json(lie.policy.model_dump(mode="json"))
+    found = find(lie.samples, lie.run, lie.evidence, policy, lie.critical_items)
+    return lie.model_copy(update={"findings": found})
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (lambda v: v["samples"].pop(), "data.samples"),
+        (lambda v: v["samples"].reverse(), "data.samples"),
+        (lambda v: v["run"].update(complete=False), "data.run"),
+        (lambda v: v.update(policy=cases.policy_of(None).to_json()), "data.policy_sha256"),
+        (lambda v: v["run"]["identity"]["selection"].update(limit=5), "data.run.identity_sha256"),
+        (lambda v: v["run"]["identity"]["declaration"].update(model="x"), "data.run.identity_sha256"),
+    ],
+)
+def test_inputs_that_contradict_the_run_are_refused_though_all_findings_follow(change: Change, field: str) -> None:
+    lie = recomputed(change)
+    assert why_refused(sign(lie, cases.KEY).report).field == field
+
+
 def indicative_data() -> ReportData:
     results = cases.results_of(policy=cases.GATED, demonstration={"bundle": False, "keys": True})
     return cases.data_of(results, cases.GATED)
@@ -257,7 +283,10 @@ def test_an_items_file_whose_outcomes_add_up_to_something_else_is_refused(tmp_pa
     results = cases.results_of(policy=cases.GATED)
     swapped = {Outcome.RIGHT: Outcome.WRONG, Outcome.WRONG: Outcome.RIGHT}
     other = [replace(o, outcome=swapped.get(o.outcome, o.outcome)) for o in results.outcomes]
+    mixed = [replace(results.outcomes[-1], item=results.outcomes[0].item, dataset="CMExam", repeat=1)]
     for raw in (
+        b"no zstd",
+        cases.pack(replace(results, outcomes=(*results.outcomes, *mixed)))[0],
         cases.pack(replace(results, outcomes=tuple(other)))[0],
         cases.pack(replace(results, outcomes=results.outcomes[1:]))[0],
         cases.pack(replace(results, run_id="another"))[0],

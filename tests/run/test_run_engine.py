@@ -147,7 +147,7 @@ def test_a_target_that_goes_away_stops_the_run_and_fails_no_item(world: World, t
         return right_answer(question, before) if alive[0] >= 0 else Retry(cause="server-down", message="refused")
 
     began = time.monotonic()
-    with pytest.raises(TargetError, match="has not answered|没有回答") as error:
+    with pytest.raises(TargetError, match=r"has not answered|没有回答") as error:
         run(
             world.request(tmp_path),
             FakeTarget(behave, probe_error=lambda: TargetError("down") if alive[0] < 0 else None),
@@ -339,7 +339,7 @@ def test_a_full_disk_stops_the_run_with_a_message_and_loses_nothing(
 
     monkeypatch.setattr(database, "_connect", small)
     long = FakeTarget(lambda _question, _before: say("B" * 3000))
-    with pytest.raises(InputError, match="disk is full|磁盘已满") as error:
+    with pytest.raises(InputError, match=r"disk is full|磁盘已满") as error:
         run(world.request(tmp_path), long)
     assert "--resume" in error.value.remedy
     monkeypatch.undo()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from run_world import FakeTarget, World, make_world, run
 from mlb_offline.bundle.build import build_bundle
 from mlb_offline.errors import InputError, TargetError, TrustError, UsageError
 from mlb_offline.run.declaration import Declaration, load_declaration
+from mlb_offline.run.events import EventType, next_event
 from mlb_offline.run.identity import differences, identity_digest, require_same, target_fingerprint
 from mlb_offline.run.invocation import Invocation, absolute_spec, stored_invocation
 from mlb_offline.run.results import read_results
@@ -94,7 +97,7 @@ def test_an_edited_declaration_or_policy_is_refused(world: World, tmp_path: Path
     declaration.write_text('hospital = "甲医院"')
     stopped(world, tmp_path, declaration=declaration)
     declaration.write_text('hospital = "乙医院"')
-    with pytest.raises(UsageError, match="declaration.hospital"):
+    with pytest.raises(UsageError, match=r"declaration.hospital"):
         resumed(world, tmp_path)
     declaration.unlink()
     with pytest.raises(InputError):
@@ -185,8 +188,10 @@ def test_the_invocation_is_kept_with_absolute_paths(tmp_path: Path, monkeypatch:
     assert absolute_spec("unix:/run/x") == "unix:/run/x"
     assert absolute_spec("http://127.0.0.1:1/v1") == "http://127.0.0.1:1/v1"
     assert absolute_spec("nonsense") == "nonsense"
-    whole = Invocation("unix:/x", "/c", "/p", "/d", ("CMExam",), 3, 2)
-    assert Invocation.from_json(json.loads(json.dumps(whole.to_json()))) == whole
+    whole = Invocation(
+        target="unix:/x", target_config="/c", policy="/p", declaration="/d", datasets=("CMExam",), limit=3, repeats=2
+    )
+    assert Invocation.model_validate_json(json.dumps(whole.to_json())) == whole
 
 
 def test_the_stored_invocation_holds_no_secret_and_no_bundle_path(world: World, tmp_path: Path) -> None:
@@ -233,3 +238,23 @@ def test_a_wrong_declaration_is_named_with_its_field(tmp_path: Path, content: by
 def test_a_missing_declaration_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         load_declaration(tmp_path / "none.toml")
+
+
+def test_settings_that_cannot_have_been_written_are_refused(world: World, tmp_path: Path) -> None:
+    stopped(world, tmp_path)
+    with sqlite3.connect(tmp_path / "run" / "run.sqlite") as db:
+        text = '{"target":"unix:/x","limit":"many"}'
+        digests = [
+            hashlib.sha256(one.encode()).hexdigest()
+            for one in (*db.execute("SELECT invocation FROM run").fetchone(), text)
+        ]
+        db.execute("UPDATE run SET invocation = ?", (text,))
+        db.execute("UPDATE events SET body = replace(body, ?, ?)", digests)
+        event = None
+        for seq, at, kind, body in db.execute("SELECT seq, at, type, body FROM events ORDER BY seq").fetchall():
+            event = next_event(event, at, EventType(kind), json.loads(body))
+            db.execute("UPDATE events SET previous = ?, hash = ? WHERE seq = ?", (event.previous, event.hash, seq))
+    db.close()
+    with pytest.raises(TrustError) as error:
+        resumed(world, tmp_path)
+    assert error.value.field == "limit"

@@ -10,6 +10,7 @@ import pytest
 from run_world import FakeTarget, World, run
 
 from mlb_offline.errors import InputError, TrustError, UsageError
+from mlb_offline.run import database
 from mlb_offline.run.changes import Answered, PlannedItem, Sent, Slot
 from mlb_offline.run.database import open_database, open_for_reading
 from mlb_offline.run.migrations import migrations
@@ -73,14 +74,14 @@ def test_a_path_that_cannot_be_made_is_named(world: World, tmp_path: Path) -> No
 
 def test_a_second_process_is_kept_out(world: World, tmp_path: Path) -> None:
     store = make_store(world, tmp_path / "run")
-    with pytest.raises(InputError, match="another process|另一个进程"):
+    with pytest.raises(InputError, match=r"another process|另一个进程"):
         RunStore.open(tmp_path / "run", world.key)
     store.close()
     RunStore.open(tmp_path / "run", world.key).close()
 
 
 def test_resuming_where_there_is_no_run_says_so(world: World, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no run|没有运行"):
+    with pytest.raises(InputError, match=r"no run|没有运行"):
         RunStore.open(tmp_path, world.key)
     assert list(tmp_path.iterdir()) == []
 
@@ -154,13 +155,31 @@ def test_a_full_disk_ends_in_a_message_and_keeps_what_was_committed(world: World
     store._db.execute(f"PRAGMA max_page_count = {pages}")
     big = {**RESPONSE, "text": "长" * 100_000}
     other = Slot("CMExam", "c1", 0)
-    with pytest.raises(InputError, match="disk is full|磁盘已满"):
+    with pytest.raises(InputError, match=r"disk is full|磁盘已满"):
         store.apply([Sent(other, 1), Answered(other, 1, big, Score(Outcome.RIGHT))])
     store.close()
     again = RunStore.open(tmp_path / "run", world.key)
     assert again.outcome_counts() == {("CMExam", "right"): 1, ("CMExam", None): 2}
     again.apply([Sent(other, 1), Answered(other, 1, big, Score(Outcome.RIGHT))])
     again.close()
+
+
+def test_a_disk_too_full_for_a_run_leaves_the_folder_free(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = database._connect
+
+    def small(file: Path, mode: str) -> object:
+        db = plain(file, mode)
+        db.execute("PRAGMA max_page_count = 12")
+        return db
+
+    monkeypatch.setattr(database, "_connect", small)
+    with pytest.raises(InputError, match=r"disk is full|磁盘已满"):
+        make_store(world, tmp_path / "run", items=2000)
+    assert list((tmp_path / "run").iterdir()) == []
+    monkeypatch.undo()
+    make_store(world, tmp_path / "run").close()
 
 
 def test_another_key_is_refused_with_the_fingerprint_wanted(world: World, tmp_path: Path) -> None:
@@ -222,5 +241,5 @@ def test_a_database_that_cannot_be_opened_is_an_input_error(tmp_path: Path, monk
             pass
 
     monkeypatch.setattr("mlb_offline.run.database._connect", refuse)
-    with pytest.raises(InputError, match="cannot be read or written|无法读写"):
+    with pytest.raises(InputError, match=r"cannot be read or written|无法读写"):
         open_for_reading(tmp_path)

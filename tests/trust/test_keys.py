@@ -45,13 +45,14 @@ def test_a_key_is_made_with_its_files_and_modes(tmp_path, kind):
     assert [file.stat().st_mode & 0o777 for file in files] == [0o600] + [0o644] * (len(files) - 1)
 
 
-def test_the_modes_do_not_depend_on_umask(tmp_path):
-    before = os.umask(0o000)
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_the_modes_do_not_depend_on_umask(tmp_path, umask):
+    before = os.umask(umask)
     try:
         files = new_key(KeyKind.REPORT, tmp_path, None)
     finally:
         os.umask(before)
-    assert files[0].stat().st_mode & 0o777 == 0o600
+    assert [file.stat().st_mode & 0o777 for file in files] == [0o600, 0o644]
 
 
 def test_what_a_private_file_signs_its_public_file_verifies(tmp_path):
