@@ -95,6 +95,9 @@ def flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         for key in sorted(value):
             yield from flat(value[key], f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
+        for number, entry in enumerate(value, start=1):
+            yield from flat(entry, f"{path}.{number}")
     elif isinstance(value, str):
         yield path, value
     else:

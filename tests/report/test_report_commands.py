@@ -68,7 +68,7 @@ def make_run(folder: Path, policy: str | None = None, **changes: object) -> Path
         folder / "run",
         run_id=results.run_id,
         identity=results.identity,
-        invocation=Invocation("unix:/x", policy=None if path is None else str(path)).to_json(),
+        invocation=Invocation(target="unix:/x", policy=None if path is None else str(path)).to_json(),
         items=[PlannedItem(Slot(o.dataset, o.item, o.repeat), o.digest, o.fn) for o in results.outcomes],
         recipient=key.public,
     )

@@ -266,6 +266,17 @@ def test_there_are_words_in_both_languages_for_every_code() -> None:
             assert set(re.findall(r"\{\w+\}", texts["zh"])) == set(re.findall(r"\{\w+\}", texts["en"]))
 
 
+def test_the_policy_stands_in_the_page_to_its_last_key(golden: dict[str, ReportData]) -> None:
+    text = " ".join(Reader(page_of(golden["gated"])).text)
+    for words in (
+        "gate.2.min 0.9",
+        "gate.2.on_fail conditional",
+        "approvers.1.role 医务处",
+        '["MASafety-1","MASafety-2"]',
+    ):
+        assert words in text
+
+
 def test_a_code_without_words_stops_the_report() -> None:
     results = replace(cases.results_of(), notes=({"code": "something-new"},))
     data = cases.data_of(results)
