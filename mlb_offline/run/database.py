@@ -78,7 +78,7 @@ def _unwritable(file: Path, why: str) -> InputError:
 
 
 def make_directory(directory: Path) -> None:
-    """Make ``directory`` (0700), or take it as it is if it is empty.
+    """Make ``directory`` (0700), or take it if it is empty.
 
     Raises:
         UsageError: it holds something already.
@@ -86,6 +86,18 @@ def make_directory(directory: Path) -> None:
     """
     with database_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
+        require_empty(directory)
+        directory.chmod(0o700)
+
+
+def require_empty(directory: Path) -> None:
+    """Refuse a folder for a new run that holds something already.
+
+    Raises:
+        UsageError: it does.
+        InputError: it is no folder, or cannot be read.
+    """
+    with database_errors(directory):
         held = sorted(entry.name for entry in directory.iterdir())
         if STORE_NAME in held:
             raise UsageError(
@@ -102,7 +114,6 @@ def make_directory(directory: Path) -> None:
                 file=directory,
                 remedy=tr("换一个新的 --out 目录", "choose a new --out folder"),
             )
-        directory.chmod(0o700)
 
 
 def take_lock(directory: Path) -> int:

@@ -153,12 +153,16 @@ class Engine:
         self._pace.answered()
 
     async def _pause(self, asking: Asking, fault: Retry, wait: float) -> None:
-        """Note the retry, then wait, but not beyond the end of the session."""
+        """Note the retry, then wait."""
         asking.attempt += 1
         self._tally.retries += 1
         await self._commit([Retried(asking.slot, asking.attempt, _code(fault.cause), wait)])
+        await self._sleep(wait)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait, but not beyond the end of the session."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(wait):
+            async with asyncio.timeout(seconds):
                 await self._stopping.wait()
 
     async def _used_up(self, asking: Asking, fault: Retry) -> Sequence[Change]:
@@ -169,6 +173,8 @@ class Engine:
             return (self._failed(asking, fault.cause, fault.message),)
         if self._patience.silent(self._under_way):
             raise self._patience.gone(fault)
+        # Without a wait, a slot alone in the queue would be asked again at once, and again.
+        await self._sleep(self._limits.backoff(self._limits.attempts))
         self._queue.append(asking)
         return ()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class Pace:
         self._active = 0
         self._answers = 0
         self._round = 0
-        self._changed = asyncio.Condition()
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
     def limit(self) -> int:
@@ -64,16 +65,28 @@ class Pace:
 
     @asynccontextmanager
     async def permit(self) -> AsyncIterator[int]:
-        """Wait for a turn and hold it; the value is to be given to ``throttled``."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._active < self._limit)
-            self._active += 1
+        """Wait for a turn and hold it; the value is to be given to ``throttled``.
+
+        Giving the turn back awaits nothing: a cancellation there would lose the answer that just came.
+        """
+        while self._active >= self._limit:
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            await turn
+        self._active += 1
         try:
             yield self._round
         finally:
             self._active -= 1
-            async with self._changed:
-                self._changed.notify_all()
+            self._wake()
+
+    def _wake(self) -> None:
+        for _ in range(self._limit - self._active):
+            while self._waiting:
+                turn = self._waiting.popleft()
+                if not turn.done():
+                    turn.set_result(None)
+                    break
 
     def throttled(self, asked_in: int) -> None:
         """A request was refused for load. Requests that left before the last cut do not cut again."""
@@ -88,3 +101,4 @@ class Pace:
         if self._limit < self._most and self._answers >= self._limit:
             self._limit += 1
             self._answers = 0
+            self._wake()

@@ -64,8 +64,7 @@ class Verdict(Enum):
 
     FAILED = "failed"
     LATER = "later"
-    PROBE = "probe"  # failed if the target still answers its probe; else as LATER or GONE
-    GONE = "gone"
+    PROBE = "probe"  # failed if the target answers its probe, else later
 
 
 class Patience:
@@ -133,10 +132,8 @@ class Patience:
             return Verdict.FAILED
         if asking.rounds > 1 and self._heard > before:
             return Verdict.PROBE
-        if not self.silent(under_way):
-            return Verdict.LATER
         known = self._heard > asking.first or asking.earlier >= _TRIED_BEFORE
-        return Verdict.PROBE if known and not untried else Verdict.GONE
+        return Verdict.PROBE if known and not untried and self.silent(under_way) else Verdict.LATER
 
     def silent(self, under_way: int | None = None) -> bool:
         """Whether nobody was answered for too long; with ``under_way`` 0, few failures are enough to say so."""

@@ -15,6 +15,7 @@ from mlb_offline.bundle.state import State, open_state
 from mlb_offline.errors import UsageError
 from mlb_offline.language import tr
 from mlb_offline.policy.model import Policy, load_policy
+from mlb_offline.run.database import require_empty
 from mlb_offline.run.declaration import Declaration, load_declaration
 from mlb_offline.run.invocation import Invocation, absolute_path, absolute_spec, stored_invocation
 from mlb_offline.run.plan import Plan
@@ -74,6 +75,8 @@ def prepare(request: RunRequest, *, estimate: bool = False) -> Prepared:
         TrustError: bundle or key are not what they must be.
     """
     _check_options(request, estimate)
+    if request.out is not None and request.out.exists():
+        require_empty(request.out)
     invocation = _invocation(request)
     declaration = load_declaration(_path(invocation.declaration))
     policy = load_policy(_path(invocation.policy))

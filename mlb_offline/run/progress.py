@@ -86,10 +86,11 @@ class BarDisplay:
             expand=True,
         )
         self._tasks: dict[str, TaskID] = {}
-        self._bars.start()
 
     def show(self, tally: Tally) -> None:
-        """Redraw all bars."""
+        """Redraw all bars; the first time, take over the terminal."""
+        if not self._tasks:
+            self._bars.start()
         more = f"{_speed(tally)}  {_faults(tally)}"
         self._update(tr("全部", "all"), tally.finished, tally.total, more, visible=True)
         for name, total in tally.totals.items():

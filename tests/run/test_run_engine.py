@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from run_world import QUICK, FakeTarget, Silent, World, prepared, right_answer, run, say
 
-from mlb_offline.errors import InputError, InterruptedRunError, TargetError
+from mlb_offline.errors import InputError, InterruptedRunError, TargetError, UsageError
 from mlb_offline.run.pace import Limits, Pace
 from mlb_offline.run.results import RunResults, read_results
 from mlb_offline.run.session import run_session
@@ -322,6 +322,23 @@ def test_an_answer_cut_off_and_a_change_of_model_are_noted(world: World, tmp_pat
     assert found.finish_reasons["CMExam"] == {"length": 1, "unknown": 11}
     assert {note["code"] for note in found.notes} == {"model-name-changed", "answers-cut-off"}
     assert sum(found.models.values()) == world.slots
+
+
+def test_a_slot_alone_is_not_asked_over_and_over_without_a_wait(world: World, tmp_path: Path) -> None:
+    hour = Retry(cause="http-503", after=3600)
+    target = FakeTarget(lambda _question, _before: hour, parallel=False)
+    slow = replace(QUICK, first_wait=0.05, longest_wait=0.05)
+    with pytest.raises(TargetError):
+        run(world.request(tmp_path, limit=1, datasets=("CMExam",)), target, slow)
+    assert target.asked.total() <= 6
+
+
+def test_a_folder_in_use_is_refused_before_anything_is_opened(world: World, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "note.txt").write_text("mine")
+    with pytest.raises(UsageError):
+        prepared(world.request(tmp_path), FakeTarget())
+    assert not (tmp_path / "state").exists()
 
 
 def test_a_full_disk_stops_the_run_with_a_message_and_loses_nothing(

@@ -1,0 +1,123 @@
+"""What people write by hand, TOML files above all: read whole, checked against a model, every fault named.
+
+``explain`` says in the language in use what pydantic found, for everything else that is checked on the way in.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mlb_offline.errors import InputError
+from mlb_offline.language import current, tr
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
+    from pydantic_core import ErrorDetails
+
+    Model = TypeVar("Model", bound=BaseModel)
+
+LARGEST = 1 << 20
+"""Bytes of the largest file that is read: a MiB is more than anyone writes by hand."""
+
+_CHINESE = {
+    "missing": "缺少该字段",
+    "extra_forbidden": "没有这个字段",
+    "string_type": "应为字符串",
+    "string_too_short": "不能少于 {min_length} 个字符",
+    "string_too_long": "不能超过 {max_length} 个字符",
+    "string_pattern_mismatch": "不符合规定的格式 {pattern}",
+    "int_type": "应为整数",
+    "int_from_float": "应为整数",
+    "float_type": "应为数字",
+    "finite_number": "应为有限的数字",
+    "bool_type": "应为 true 或 false",
+    "list_type": "应为列表",
+    "dict_type": "应为表（键和值）",
+    "model_type": "应为表（键和值）",
+    "date_type": "应为日期",
+    "enum": "只能是 {expected}",
+    "literal_error": "只能是 {expected}",
+    "greater_than": "应大于 {gt}",
+    "greater_than_equal": "不能小于 {ge}",
+    "less_than": "应小于 {lt}",
+    "less_than_equal": "不能大于 {le}",
+    "too_short": "至少需要 {min_length} 项",
+    "too_long": "最多 {max_length} 项",
+}
+
+
+def explain(error: ValidationError) -> tuple[str | None, str]:
+    """The first fault that pydantic found: its field as a dotted path (None: the whole), and what is wrong."""
+    first = error.errors()[0]
+    return ".".join(str(part) for part in first["loc"]) or None, _message(first)
+
+
+def _message(fault: ErrorDetails) -> str:
+    chinese = _CHINESE.get(fault["type"])
+    if current() == "zh" and chinese is not None:
+        return chinese.format(**fault.get("ctx", {}))
+    return fault["msg"].removeprefix("Value error, ")
+
+
+def read_toml(file: Path, *, what: str, remedy: str) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Args:
+        file: the file.
+        what: what it is, in the language in use, for messages.
+        remedy: what to do about a fault in it.
+
+    Raises:
+        InputError: it cannot be read, is too large, not UTF-8 or no TOML; names the line.
+    """
+    try:
+        with file.open("rb") as stream:
+            source = stream.read(LARGEST + 1)
+    except OSError as error:
+        raise InputError(
+            tr(f"{what}无法读取：{error.strerror}", f"the {what} cannot be read: {error.strerror}"),
+            file=file,
+            remedy=tr("检查路径与权限", "check the path and its permissions"),
+        ) from None
+    return parse_toml(source, file=file, what=what, remedy=remedy)
+
+
+def parse_toml(source: bytes, *, file: str | Path | None, what: str, remedy: str) -> dict[str, Any]:
+    """The content of a TOML document, as ``read_toml``."""
+
+    def refusal(zh: str, en: str, line: int | None = None) -> InputError:
+        return InputError(tr(f"{what}{zh}", f"the {what} {en}"), file=file, line=line, remedy=remedy)
+
+    if len(source) > LARGEST:
+        raise refusal("过大（上限 1 MiB）", "is larger than 1 MiB")
+    try:
+        return tomllib.loads(source.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = source[: error.start].count(b"\n") + 1
+        raise refusal("不是 UTF-8 文本", "is not UTF-8 text", line) from None
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\(at line (\d+)", str(error))
+        line = int(found[1]) if found else max(1, len(source.splitlines()))  # else "at end of document"
+        raise refusal(f"不是有效的 TOML：{error}", f"is not valid TOML: {error}", line) from None
+    except RecursionError:
+        raise refusal("嵌套过深", "is nested too deeply") from None
+
+
+def validated(model: type[Model], raw: Any, *, file: str | Path | None, what: str, remedy: str) -> Model:
+    """The value as the model, which checks every key.
+
+    Raises:
+        InputError: a key is missing, unknown or wrong; names the field.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        field, message = explain(error)
+        raise InputError(
+            tr(f"{what}无效：{message}", f"the {what} is not valid: {message}"), file=file, field=field, remedy=remedy
+        ) from None
