@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlb_offline.errors import InputError
 from mlb_offline.language import current, tr
+from mlb_offline.toml_lines import line_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -62,62 +64,88 @@ def _message(fault: ErrorDetails) -> str:
     return fault["msg"].removeprefix("Value error, ")
 
 
-def read_toml(file: Path, *, what: str, remedy: str) -> dict[str, Any]:
-    """The content of a TOML file.
+def load_toml(
+    model: type[Model], file: Path, *, what: str, remedy: str, adjust: Callable[[dict[str, Any]], None] | None = None
+) -> Model:
+    """A TOML file as the model, which checks every key.
 
     Args:
+        model: what it must be.
         file: the file.
         what: what it is, in the language in use, for messages.
         remedy: what to do about a fault in it.
+        adjust: changes the parsed table before it is checked.
 
     Raises:
-        InputError: it cannot be read, is too large, not UTF-8 or no TOML; names the line.
+        InputError: it cannot be read, is too large, not UTF-8, no TOML, or a key is missing, unknown or wrong;
+            names line and field.
+    """
+    source = read_bounded(file, what=what)
+    return parse_toml(model, source, file=file, what=what, remedy=remedy, adjust=adjust)
+
+
+def read_bounded(file: Path, *, what: str) -> bytes:
+    """The bytes of such a file; one byte more than ``LARGEST`` where it is larger.
+
+    Raises:
+        InputError: it cannot be read.
     """
     try:
         with file.open("rb") as stream:
-            source = stream.read(LARGEST + 1)
+            return stream.read(LARGEST + 1)
     except OSError as error:
         raise InputError(
             tr(f"{what}无法读取：{error.strerror}", f"the {what} cannot be read: {error.strerror}"),
             file=file,
             remedy=tr("检查路径与权限", "check the path and its permissions"),
         ) from None
-    return parse_toml(source, file=file, what=what, remedy=remedy)
 
 
-def parse_toml(source: bytes, *, file: str | Path | None, what: str, remedy: str) -> dict[str, Any]:
-    """The content of a TOML document, as ``read_toml``."""
-
-    def refusal(zh: str, en: str, line: int | None = None) -> InputError:
-        return InputError(tr(f"{what}{zh}", f"the {what} {en}"), file=file, line=line, remedy=remedy)
-
-    if len(source) > LARGEST:
-        raise refusal("过大（上限 1 MiB）", "is larger than 1 MiB")
-    try:
-        return tomllib.loads(source.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        line = source[: error.start].count(b"\n") + 1
-        raise refusal("不是 UTF-8 文本", "is not UTF-8 text", line) from None
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"\(at line (\d+)", str(error))
-        line = int(found[1]) if found else max(1, len(source.splitlines()))  # else "at end of document"
-        raise refusal(f"不是有效的 TOML：{error}", f"is not valid TOML: {error}", line) from None
-    except RecursionError:
-        raise refusal("嵌套过深", "is nested too deeply") from None
-
-
-def validated(model: type[Model], raw: Any, *, file: str | Path | None, what: str, remedy: str) -> Model:
-    """The value as the model, which checks every key.
-
-    Raises:
-        InputError: a key is missing, unknown or wrong; names the field.
-    """
+def parse_toml(
+    model: type[Model],
+    source: bytes,
+    *,
+    file: str | Path | None,
+    what: str,
+    remedy: str,
+    adjust: Callable[[dict[str, Any]], None] | None = None,
+) -> Model:
+    """A TOML document as the model; as ``load_toml``."""
     from pydantic import ValidationError
 
+    def refusal(zh: str, en: str, line: int | None = None, field: str | None = None) -> InputError:
+        return InputError(tr(f"{what}{zh}", f"the {what} {en}"), file=file, line=line, field=field, remedy=remedy)
+
+    try:
+        raw = _parsed(source)
+    except _FaultyText as fault:
+        raise refusal(fault.zh, fault.en, fault.line) from None
+    if adjust is not None:
+        adjust(raw)
     try:
         return model.model_validate(raw)
     except ValidationError as error:
         field, message = explain(error)
-        raise InputError(
-            tr(f"{what}无效：{message}", f"the {what} is not valid: {message}"), file=file, field=field, remedy=remedy
-        ) from None
+        line = line_of(source, error.errors()[0]["loc"])
+        raise refusal(f"无效：{message}", f"is not valid: {message}", line, field) from None
+
+
+class _FaultyText(Exception):  # noqa: N818 - never leaves this module
+    def __init__(self, zh: str, en: str, line: int | None = None) -> None:
+        super().__init__(en)
+        self.zh, self.en, self.line = zh, en, line
+
+
+def _parsed(source: bytes) -> dict[str, Any]:
+    if len(source) > LARGEST:
+        raise _FaultyText("过大（上限 1 MiB）", "is larger than 1 MiB")
+    try:
+        return tomllib.loads(source.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise _FaultyText("不是 UTF-8 文本", "is not UTF-8 text", source[: error.start].count(b"\n") + 1) from None
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\(at line (\d+)", str(error))
+        line = int(found[1]) if found else max(1, len(source.splitlines()))  # else "at end of document"
+        raise _FaultyText(f"不是有效的 TOML：{error}", f"is not valid TOML: {error}", line) from None
+    except RecursionError:
+        raise _FaultyText("嵌套过深", "is nested too deeply") from None

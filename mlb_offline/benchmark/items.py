@@ -16,6 +16,7 @@ import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from mlb_offline.benchmark.catalogue import Dataset, Form
+from mlb_offline.configuration import explain
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
 
@@ -83,10 +84,9 @@ def load_item(dataset: Dataset, raw: Any, *, file: str | Path, line: int | None 
     try:
         item = Item.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or None
+        field, message = explain(error)
         raise InputError(
-            tr(f"条目无效：{first['msg']}", f"not a valid item: {first['msg']}"),
+            tr(f"条目无效：{message}", f"not a valid item: {message}"),
             file=file,
             line=line,
             field=field,

@@ -41,6 +41,7 @@ from mlb_offline.bundle.manifest import (
 from mlb_offline.bundle.opening import verify_bundle
 from mlb_offline.bundle.payload import OpenedDataset, write_dataset
 from mlb_offline.bundle.source import Source, SourceDataset
+from mlb_offline.configuration import explain
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
 from mlb_offline.trust.canonical import canonical_json, encode_base64
@@ -112,11 +113,11 @@ def _core(source: Source, now: datetime, seed: bytes, *, demonstration: bool) ->
             canary=_NIL,
         )
     except ValidationError as error:
-        first = error.errors()[0]
+        field, message = explain(error)
         raise InputError(
-            tr(f"源文件夹不能制成数据包：{first['msg']}", f"this source cannot become a bundle: {first['msg']}"),
+            tr(f"源文件夹不能制成数据包：{message}", f"this source cannot become a bundle: {message}"),
             file="bundle.toml",
-            field=".".join(str(part) for part in first["loc"]) or None,
+            field=field,
             remedy=tr("修正 bundle.toml", "correct bundle.toml"),
         ) from None
     # Everything that tells two bundles apart goes in, so that one seed never names two of them alike.

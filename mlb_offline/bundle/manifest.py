@@ -16,6 +16,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from mlb_offline.bundle.cobblestone import sealed_length
+from mlb_offline.configuration import explain
 from mlb_offline.errors import TrustError
 from mlb_offline.language import tr
 from mlb_offline.trust.canonical import canonical_json, decode_base64, parse_canonical
@@ -208,8 +209,8 @@ def parse_manifest(body: bytes, *, file: str | Path) -> Manifest:
     try:
         return Manifest.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise _malformed(first["msg"], file, ".".join(str(part) for part in first["loc"]) or None) from None
+        field, message = explain(error)
+        raise _malformed(message, file, field) from None
 
 
 def _format_of(raw: Any) -> str:

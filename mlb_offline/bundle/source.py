@@ -8,8 +8,6 @@ where the publisher brings its own judge prompt. Every file of these kinds must 
 from __future__ import annotations
 
 import json
-import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -17,12 +15,13 @@ from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from mlb_offline.benchmark.catalogue import DATASETS, Dataset
 from mlb_offline.benchmark.items import Item, load_item
 from mlb_offline.benchmark.prompts import check_template
 from mlb_offline.bundle.manifest import Text
+from mlb_offline.configuration import load_toml
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
 
@@ -108,26 +107,8 @@ def read_source(path: Path) -> Source:
 
 
 def _read_toml(file: Path) -> _BundleToml:
-    try:
-        raw = tomllib.loads(_read_text(file))
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"line (\d+)", str(error))
-        raise InputError(
-            tr(f"不是有效的 TOML：{error}", f"not valid TOML: {error}"),
-            file=file,
-            line=int(found[1]) if found else None,
-            remedy=tr("按 docs/format.md 修正", "correct it as docs/format.md says"),
-        ) from None
-    try:
-        return _BundleToml.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(
-            tr(f"bundle.toml 无效：{first['msg']}", f"not a valid bundle.toml: {first['msg']}"),
-            file=file,
-            field=".".join(str(part) for part in first["loc"]) or None,
-            remedy=tr("按 docs/format.md 修正", "correct it as docs/format.md says"),
-        ) from None
+    remedy = tr("按 docs/format.md 修正", "correct it as docs/format.md says")
+    return load_toml(_BundleToml, file, what=BUNDLE_TOML, remedy=remedy)
 
 
 def _refuse_strays(path: Path, names: set[str]) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import re
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,24 +14,20 @@ from pydantic import (
     Field,
     PrivateAttr,
     StringConstraints,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
 from mlb_offline.benchmark.catalogue import DATASETS, DIMENSIONS, Metric
+from mlb_offline.configuration import parse_toml, read_bounded
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
-from mlb_offline.policy.lines import line_of
 from mlb_offline.stats.lower import DEFAULT_SIZE_CAP
 
 Scope = Literal["dataset", "dimension", "overall"]
 Bad = Literal["wrong", "unreadable", "failed", "missing"]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"\S")]
 MinimumN = Annotated[int, Field(ge=1, le=10_000_000)]
-
-LARGEST_FILE = 2**20
-"""Longest policy file that is read, in bytes."""
 
 
 class _Strict(BaseModel):
@@ -241,15 +235,7 @@ def load_policy(path: Path | None) -> Policy:
     if path is None:
         source = resources.files(__package__).joinpath("shipped.toml").read_bytes()
         return parse_policy(source, file="shipped.toml")
-    try:
-        with path.open("rb") as stream:
-            source = stream.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise InputError(
-            tr(f"策略文件无法读取：{error.strerror}", f"the policy file cannot be read: {error.strerror}"),
-            file=path,
-            remedy=tr("检查路径与权限", "check the path and its permissions"),
-        ) from None
+    source = read_bounded(path, what=tr("策略", "policy"))
     return parse_policy(source, file=path)
 
 
@@ -259,35 +245,14 @@ def parse_policy(source: bytes, *, file: str | Path | None) -> Policy:
     Raises:
         InputError: too long, not UTF-8, no TOML, or a key is missing, unknown or out of range.
     """
-    if len(source) > LARGEST_FILE:
-        raise _refusal("策略文件过大（上限 1 MiB）", "the policy file is larger than 1 MiB", file, None)
-    try:
-        raw = tomllib.loads(source.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        line = source[: error.start].count(b"\n") + 1
-        raise _refusal("不是 UTF-8 文本", "it is not UTF-8 text", file, None, line) from None
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"\(at line (\d+)", str(error))
-        at = int(found[1]) if found else max(1, len(source.splitlines()))  # else "at end of document"
-        raise _refusal(f"不是有效的 TOML：{error}", f"it is not TOML: {error}", file, None, at) from None
-    except RecursionError:
-        raise _refusal("TOML 嵌套过深", "the TOML is nested too deeply", file, None) from None
-    try:
-        policy = Policy.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or None
-        message = first["msg"].removeprefix("Value error, ")
-        raise _refusal(message, message, file, field, line_of(source, first["loc"])) from None
+    policy = parse_toml(Policy, source, file=file, what=tr("策略", "policy"), remedy=_remedy())
     policy._source = source
     return policy
 
 
-def _refusal(zh: str, en: str, file: str | Path | None, field: str | None, line: int | None = None) -> InputError:
-    return InputError(
-        tr(f"策略无效：{zh}", f"not a valid policy: {en}"),
-        file=file,
-        line=line,
-        field=field,
-        remedy=tr("按 docs/statistics.md 的“策略”一节修正", "correct it as docs/statistics.md, section Policy, says"),
-    )
+def _refusal(zh: str, en: str, file: str | Path | None, field: str | None) -> InputError:
+    return InputError(tr(f"策略无效：{zh}", f"not a valid policy: {en}"), file=file, field=field, remedy=_remedy())
+
+
+def _remedy() -> str:
+    return tr("按 docs/statistics.md 的“策略”一节修正", "correct it as docs/statistics.md, section Policy, says")

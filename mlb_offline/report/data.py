@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from mlb_offline.configuration import explain
 from mlb_offline.report import canonical
 from mlb_offline.report.canonical import refuse
 
@@ -332,11 +333,10 @@ def parse(raw: bytes, *, file: str | Path) -> ReportData:
     try:
         return ReportData.model_validate(value)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = "data." + ".".join(str(part) for part in first["loc"])
+        field, message = explain(error)
         refuse(
-            f"内嵌数据不符合格式：{first['msg']}",
-            f"the embedded data is not of its format: {first['msg']}",
+            f"内嵌数据不符合格式：{message}",
+            f"the embedded data is not of its format: {message}",
             file,
-            field,
+            f"data.{field}" if field else "data",
         )

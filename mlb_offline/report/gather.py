@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from mlb_offline import __version__
 from mlb_offline.benchmark.catalogue import DATASETS
+from mlb_offline.configuration import explain
 from mlb_offline.errors import InputError, UsageError
 from mlb_offline.language import tr
 from mlb_offline.policy.model import Policy
@@ -122,10 +123,10 @@ def _run(results: RunResults) -> Run:
             events=results.events,
         )
     except ValidationError as error:
-        first = error.errors()[0]
+        field, message = explain(error)
         raise InputError(
-            tr(f"无法为这次运行出具报告：{first['msg']}", f"no report can be made of this run: {first['msg']}"),
-            field=".".join(str(part) for part in first["loc"]),
+            tr(f"无法为这次运行出具报告：{message}", f"no report can be made of this run: {message}"),
+            field=field,
             remedy=tr("使用与该运行同版本的程序", "use the program version that made the run"),
         ) from None
 

@@ -14,6 +14,7 @@ import zstandard
 from pydantic import Field, StringConstraints, ValidationError
 
 from mlb_offline.benchmark.catalogue import DATASETS, Metric
+from mlb_offline.configuration import explain
 from mlb_offline.policy.model import Policy
 from mlb_offline.report import canonical
 from mlb_offline.report.canonical import refuse
@@ -88,7 +89,7 @@ def unpack(raw: bytes, *, file: str | Path) -> tuple[Header, list[Record]]:
         header = Header.model_validate(values[0])
         records = [Record.model_validate(value) for value in values[1:]]
     except ValidationError as error:
-        message = error.errors()[0]["msg"]
+        _field, message = explain(error)
         refuse(f"逐题结果文件的记录无效：{message}", f"a record of the items file is not valid: {message}", file)
     places = [(record.dataset, record.item, record.repeat) for record in records]
     if any(before >= after for before, after in pairwise(places)):

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from mlb_offline.errors import InputError
+from mlb_offline.configuration import load_toml
 from mlb_offline.language import tr
 from mlb_offline.target.types import Parameters
 
@@ -124,43 +123,17 @@ def load_target_config(path: Path | None) -> TargetConfig:
     """
     if path is None:
         return TargetConfig()
-    raw = _read_toml(path)
-    for key in ("api_key_file", "ca_file"):
-        if isinstance(raw.get(key), str):
-            raw[key] = path.absolute().parent / raw[key]
-    try:
-        return TargetConfig.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise InputError(
-            tr(f"目标配置无效：{first['msg']}", f"the target config is not valid: {first['msg']}"),
-            file=path,
-            field=field or None,
-            remedy=tr("可用的键见 docs/targets.md", "the keys are listed in docs/targets.md"),
-        ) from None
+    folder = path.absolute().parent
 
+    def from_its_folder(raw: dict[str, Any]) -> None:
+        for key in ("api_key_file", "ca_file"):
+            if isinstance(raw.get(key), str):
+                raw[key] = folder / raw[key]
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            tr(f"无法读取目标配置：{error.strerror}", f"the target config cannot be read: {error.strerror}"),
-            file=path,
-            remedy=tr("检查路径与权限", "check the path and its permissions"),
-        ) from None
-    except UnicodeDecodeError:
-        raise InputError(
-            tr("目标配置不是 UTF-8 文本", "the target config is not UTF-8 text"),
-            file=path,
-            remedy=tr("以 UTF-8 保存该文件", "save the file as UTF-8"),
-        ) from None
-    except tomllib.TOMLDecodeError as error:
-        line = _TOML_LINE.search(str(error))
-        raise InputError(
-            tr(f"目标配置不是有效的 TOML：{error}", f"the target config is not valid TOML: {error}"),
-            file=path,
-            line=int(line[1]) if line else None,
-            remedy=tr("修正该行的语法", "correct the syntax of that line"),
-        ) from None
+    return load_toml(
+        TargetConfig,
+        path,
+        what=tr("目标配置", "target config"),
+        remedy=tr("可用的键见 docs/targets.md", "the keys are listed in docs/targets.md"),
+        adjust=from_its_folder,
+    )

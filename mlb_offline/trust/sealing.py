@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from mlb_offline.configuration import explain
 from mlb_offline.errors import InputError, TrustError
 from mlb_offline.language import tr
 from mlb_offline.trust.canonical import canonical_json, decode_base64, encode_base64
@@ -173,10 +174,10 @@ def read_private(path: Path) -> PrivateKeyFile:
     try:
         return PrivateKeyFile.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
+        field, message = explain(error)
         raise InputError(
-            tr(f"私钥文件无效：{first['msg']}", f"not a valid private key file: {first['msg']}"),
+            tr(f"私钥文件无效：{message}", f"not a valid private key file: {message}"),
             file=path,
-            field=".".join(str(part) for part in first["loc"]) or None,
+            field=field,
             remedy=tr("从备份恢复该文件", "restore the file from a backup"),
         ) from None

@@ -277,9 +277,9 @@ def test_cehrner_is_an_extraction_set_of_verbatim_entities(shared_data: Path, ma
     ("mapping", "dataset", "field", "message"),
     [
         ("x", "MAExam", None, "not valid TOML"),
-        (CHOICE + "[other]\n", "MAExam", "other", "not a valid mapping"),
+        (CHOICE + "[other]\n", "MAExam", "other", "mapping is not valid"),
         ("[columns]\nid = 'x'", "MAExam", None, "must name question"),
-        (CHOICE + "[constants]\nspecialty = ''\n", "MAExam", "constants.specialty", "not a valid mapping"),
+        (CHOICE + "[constants]\nspecialty = ''\n", "MAExam", "constants.specialty", "mapping is not valid"),
         ("[columns]\nquestion='q'\nspecialty='s'\n[constants]\nspecialty='x'", "MAExam", None, "both a column"),
         (choice("in_question = true\ncolumn = 'o'"), "MAExam", "options", "exactly one"),
         (choice("split = 'lines'"), "MAExam", "options", "exactly one"),

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlb_offline.configuration import LARGEST
 from mlb_offline.errors import InputError
 from mlb_offline.policy.explain import explain, warnings
-from mlb_offline.policy.lines import line_of
-from mlb_offline.policy.model import LARGEST_FILE, Policy, load_policy, parse_policy
+from mlb_offline.policy.model import Policy, load_policy, parse_policy
+from mlb_offline.toml_lines import line_of
 
 FULL = """\
 name = "example"
@@ -148,7 +149,7 @@ def test_text_that_is_not_utf8_too_long_or_too_deep_is_refused() -> None:
         parse_policy(b'name = "a"\nversion = "\xff"\n', file="p.toml")
     assert caught.value.line == 2
     with pytest.raises(InputError):
-        parse_policy(b"#" * (LARGEST_FILE + 1), file="p.toml")
+        parse_policy(b"#" * (LARGEST + 1), file="p.toml")
     refused(HEAD + "x = " + "[" * 50_000)
 
 

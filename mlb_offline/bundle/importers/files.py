@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -109,9 +108,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(tr(f"{name} 不是 JSON", f"{name} is not JSON"))
-
-
-def toml_line(error: Exception) -> int | None:
-    """The line that a TOML error names in its text, if any."""
-    found = re.search(r"line (\d+)", str(error))
-    return int(found[1]) if found else None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from mlb_offline.bundle.importers.files import Encoding, read_text, toml_line
-from mlb_offline.errors import InputError
+from mlb_offline.bundle.importers.files import Encoding
+from mlb_offline.configuration import load_toml
 from mlb_offline.language import tr
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"\S")]
@@ -163,15 +162,4 @@ def load_mapping(path: Path) -> TableMapping:
         InputError: not TOML, or a key is missing, unknown or wrong; names line or field.
     """
     remedy = tr("见 docs/importers.md", "see docs/importers.md")
-    try:
-        raw = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
-        message = tr(f"不是有效的 TOML：{error}", f"not valid TOML: {error}")
-        raise InputError(message, file=path, line=toml_line(error), remedy=remedy) from None
-    try:
-        return TableMapping.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or None
-        message = tr(f"映射文件无效：{first['msg']}", f"not a valid mapping: {first['msg']}")
-        raise InputError(message, file=path, field=field, remedy=remedy) from None
+    return load_toml(TableMapping, path, what=tr("映射文件", "mapping"), remedy=remedy)
