@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import resources
 from pathlib import Path
 
 from mlb_offline.benchmark.catalogue import Dataset, Form
@@ -33,6 +34,11 @@ def check_template(dataset: Dataset, template: str, *, file: str | Path) -> str:
             remedy=tr("只使用 ${question} 与 ${options}", "use ${question} and ${options} only"),
         )
     return template
+
+
+def default_prompt(dataset: Dataset) -> str:
+    """The project's own template for the dataset, for sources that bring none."""
+    return resources.files(__package__).joinpath("default_prompts", f"{dataset.id}.txt").read_text(encoding="utf-8")
 
 
 def render_prompt(dataset: Dataset, template: str, item: Item) -> str:

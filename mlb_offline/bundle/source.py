@@ -1,7 +1,8 @@
 """The source folder of a bundle (docs/format.md, "Source folder"): read, written, merged.
 
-``bundle.toml``, one ``<Dataset>.jsonl`` and one ``prompts/<Dataset>.txt`` a dataset, and ``judge/<Dataset>.txt``
-where the publisher brings its own judge prompt. Every file of these kinds must belong to a dataset that
+``bundle.toml``, one ``<Dataset>.jsonl`` and one ``prompts/<Dataset>.txt`` a dataset (``prompt = "default"`` in
+``bundle.toml`` takes the project's own instead), and ``judge/<Dataset>.txt`` where the publisher brings its own judge
+prompt. Every file of these kinds must belong to a dataset that
 ``bundle.toml`` names: none is passed over in silence.
 """
 
@@ -12,14 +13,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from mlb_offline.benchmark.catalogue import DATASETS, Dataset
 from mlb_offline.benchmark.items import Item, load_item
-from mlb_offline.benchmark.prompts import check_template
+from mlb_offline.benchmark.prompts import check_template, default_prompt
 from mlb_offline.bundle.manifest import Text
 from mlb_offline.configuration import load_toml
 from mlb_offline.errors import InputError
@@ -71,6 +72,7 @@ class _Strict(BaseModel):
 class _DatasetToml(_Strict):
     licence: Text
     source: Text
+    prompt: Literal["default"] | None = None
 
 
 class _BundleToml(_Strict):
@@ -99,7 +101,7 @@ def read_source(path: Path) -> Source:
                 field=f"datasets.{name}",
                 remedy=tr("可用的数据集：", "the datasets are: ") + ", ".join(DATASETS),
             )
-    _refuse_strays(path, set(toml.datasets))
+    _refuse_strays(path, toml)
     # In the order of the catalogue, so that the order in bundle.toml cannot matter to a bundle.
     datasets = {name: _read_dataset(path, DATASETS[name], toml) for name in DATASETS if name in toml.datasets}
     meta = toml.model_dump(exclude={"datasets"})
@@ -111,27 +113,33 @@ def _read_toml(file: Path) -> _BundleToml:
     return load_toml(_BundleToml, file, what=BUNDLE_TOML, remedy=remedy)
 
 
-def _refuse_strays(path: Path, names: set[str]) -> None:
-    for pattern in ("*.jsonl", "prompts/*", "judge/*"):
+def _refuse_strays(path: Path, toml: _BundleToml) -> None:
+    own = {name for name, entry in toml.datasets.items() if entry.prompt is None}
+    for pattern, names in (("*.jsonl", set(toml.datasets)), ("prompts/*", own), ("judge/*", set(toml.datasets))):
         for file in sorted(path.glob(pattern)):
             if file.stem not in names or (pattern != "*.jsonl" and file.suffix != ".txt"):
                 raise InputError(
-                    tr("该文件不属于 bundle.toml 列出的任何数据集", "this file belongs to no dataset in bundle.toml"),
+                    tr("按 bundle.toml，不应有该文件", "by what bundle.toml says, this file should not be here"),
                     file=file,
                     remedy=tr(
-                        "在 bundle.toml 中列出该数据集，或移走该文件", "list its dataset there, or remove the file"
+                        '在 bundle.toml 中列出其数据集（提示词须去掉 prompt = "default"），或移走该文件',
+                        'list its dataset there (for a prompt, without prompt = "default"), or remove the file',
                     ),
                 )
 
 
 def _read_dataset(path: Path, dataset: Dataset, toml: _BundleToml) -> SourceDataset:
-    prompt_file = path / "prompts" / f"{dataset.id}.txt"
-    prompt = check_template(dataset, _read_text(prompt_file), file=prompt_file)
+    entry = toml.datasets[dataset.id]
+    prompt = default_prompt(dataset) if entry.prompt else _read_prompt(path, dataset)
     judge_file = path / "judge" / f"{dataset.id}.txt"
     judge = _read_text(judge_file) if judge_file.exists() else None
     items = tuple(_read_items(path / f"{dataset.id}.jsonl", dataset))
-    entry = toml.datasets[dataset.id]
     return SourceDataset(dataset, prompt, judge, items, entry.licence, entry.source)
+
+
+def _read_prompt(path: Path, dataset: Dataset) -> str:
+    file = path / "prompts" / f"{dataset.id}.txt"
+    return check_template(dataset, _read_text(file), file=file)
 
 
 def _read_items(file: Path, dataset: Dataset) -> Iterator[Item]:
@@ -264,10 +272,11 @@ def _toml(source: Source, existing: _BundleToml | None) -> str:
         *(f"{name} = {day}" for name, day in (("issued", meta.issued), ("expires", meta.expires)) if day),
         f"demonstration = {str(meta.demonstration).lower()}",
     ]
-    datasets = {} if existing is None else {key: (old.licence, old.source) for key, old in existing.datasets.items()}
-    datasets |= {name: (new.licence, new.source) for name, new in source.datasets.items()}
-    for name, (licence, origin) in datasets.items():
-        lines += ["", f"[datasets.{name}]", f"licence = {_toml_string(licence)}", f"source = {_toml_string(origin)}"]
+    datasets = {} if existing is None else dict(existing.datasets)
+    datasets |= {name: _DatasetToml(licence=new.licence, source=new.source) for name, new in source.datasets.items()}
+    for name, entry in datasets.items():
+        lines += ["", f"[datasets.{name}]"]
+        lines += [f"{key} = {_toml_string(text)}" for key, text in entry.model_dump(exclude_none=True).items()]
     return "\n".join(lines) + "\n"
 
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlb_offline.benchmark.catalogue import DATASETS
+from mlb_offline.benchmark.prompts import default_prompt
 from mlb_offline.bundle.source import read_source, write_source
 from mlb_offline.errors import InputError
 
@@ -178,7 +179,7 @@ def test_a_missing_file_is_named(folder, name):
 def test_a_file_that_belongs_to_nothing_is_not_passed_over(folder, name):
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_text("x")
-    assert refused(folder, "belongs to no dataset").file == str(folder / name)
+    assert refused(folder, "should not be here").file == str(folder / name)
 
 
 def test_a_prompt_without_its_slots_is_refused(folder):
@@ -220,3 +221,15 @@ def test_a_judge_prompt_is_read_where_there_is_one(folder):
 def test_the_datasets_are_those_of_the_catalogue(folder):
     assert read_source(folder).datasets["CMExam"].dataset is DATASETS["CMExam"]
     assert isinstance(read_source(folder).series, UUID)
+
+
+def test_the_projects_own_prompt_is_taken_only_where_the_source_says_so(folder):
+    toml = folder / "bundle.toml"
+    toml.write_text(
+        toml.read_text("utf-8").replace("[datasets.CMExam]", '[datasets.CMExam]\nprompt = "default"'), "utf-8"
+    )
+    refused(folder, "should not be here")
+    (folder / "prompts" / "CMExam.txt").unlink()
+    assert read_source(folder).datasets["CMExam"].prompt == default_prompt(DATASETS["CMExam"])
+    toml.write_text(toml.read_text("utf-8").replace('prompt = "default"\n', ""), "utf-8")
+    refused(folder, "cannot be read")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mlb_offline.benchmark.catalogue import DATASETS
+from mlb_offline.benchmark.prompts import default_prompt
 from mlb_offline.bundle.importers.answers import is_missing, read_letters
-from mlb_offline.bundle.importers.default_prompts import default_prompt
 from mlb_offline.bundle.importers.gathering import gather, item_id
 from mlb_offline.bundle.importers.options import split_block
 from mlb_offline.bundle.importers.refusal import RowError

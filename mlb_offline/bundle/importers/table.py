@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlb_offline.benchmark.catalogue import Dataset, Form, dataset_named
-from mlb_offline.benchmark.prompts import check_template
+from mlb_offline.benchmark.prompts import check_template, default_prompt
 from mlb_offline.bundle.importers.answers import (
     is_missing,
     read_index,
@@ -18,7 +18,6 @@ from mlb_offline.bundle.importers.answers import (
     read_line,
     read_option_text,
 )
-from mlb_offline.bundle.importers.default_prompts import default_prompt
 from mlb_offline.bundle.importers.files import read_text
 from mlb_offline.bundle.importers.gathering import gather, item_id
 from mlb_offline.bundle.importers.mapping import AnswerRule, OptionsRule, TableMapping, load_mapping
