@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlb_offline.cli.kit import JsonFlag, StateOption, TrustOption, emit, finish
-from mlb_offline.errors import Exit
+from mlb_offline.errors import Exit, TrustError
 from mlb_offline.language import tr
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def verify_command(
         "authentic": True,
         "report": str(report),
         "verdict": verified.verdict,
+        "valid_until": None if verified.valid_until is None else verified.valid_until.isoformat(),
         "indicative": [reason.model_dump() for reason in findings.indicative],
         "reasons": [reason.model_dump() for reason in findings.reasons],
         "signers": [{"keyid": key.keyid, "fingerprint": key.fingerprint} for key in verified.signers],
@@ -64,8 +65,22 @@ def verify_command(
         "data": verified.data.model_dump(mode="json"),
     }
     emit(result, as_json=as_json, lines=_lines(verified))
-    if require is Require.PASS and verified.verdict != "pass":
+    if require is Require.PASS:
+        _require_pass(verified)
+
+
+def _require_pass(verified: VerifiedReport) -> None:
+    from datetime import UTC, datetime
+
+    if verified.verdict != "pass":
         finish(Exit.NOT_EVALUABLE if verified.verdict == "not evaluable" else Exit.GATES_FAILED)
+    if verified.valid_until is None or verified.valid_until < datetime.now(UTC):
+        raise TrustError(
+            tr("报告真实，但其有效期已过", "the report is authentic, but the time for which it is valid is over"),
+            file=verified.path,
+            field="validity_days",
+            remedy=tr("重新评测以再次认证", "evaluate again for re-certification"),
+        )
 
 
 def _lines(verified: VerifiedReport) -> list[str]:
@@ -97,6 +112,9 @@ def _lines(verified: VerifiedReport) -> list[str]:
             )
         )
     lines.append(tr(f"结论：{verdict['zh']}", f"verdict: {verdict['en'].lower()}"))
+    if verified.valid_until is not None:
+        day = verified.valid_until.date()
+        lines.append(tr(f"有效期至 {day}（UTC）", f"valid until {day} (UTC)"))
     sections = [("indicative", reason) for reason in data.findings.indicative]
     sections += [("reason", reason) for reason in data.findings.reasons]
     for section, reason in sections:

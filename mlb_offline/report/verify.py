@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,14 @@ class VerifiedReport:
     def verdict(self) -> str:
         """Verdict under the policy."""
         return self.data.findings.verdict
+
+    @property
+    def valid_until(self) -> datetime | None:
+        """Until when a pass stands: the policy's validity from the end of the run; None where there is no pass."""
+        if self.verdict != "pass" or self.data.run.finished is None:
+            return None
+        finished = datetime.fromisoformat(self.data.run.finished)
+        return finished + timedelta(days=self.data.policy.policy["validity_days"])
 
 
 def verify_report(path: Path, trust: TrustSet, *, items: Path | None = None) -> VerifiedReport:

@@ -36,8 +36,8 @@ class Writer:
         if changes:
             done = self._loop.create_future()
             self._jobs.put((changes, done))
-            # A cancelled caller must not cancel the commit: an answer that came is kept.
-            await asyncio.shield(done)
+            # A caller that is cancelled here leaves its changes with the thread: an answer that came is kept.
+            await done
 
     async def close(self) -> None:
         """Commit what is queued and end the thread."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,14 @@ import report_cases as cases
 from mlb_offline.cli import main
 from mlb_offline.errors import Exit
 from mlb_offline.language import set_language
+from mlb_offline.report.verify import VerifiedReport, verify_report
 from mlb_offline.run.changes import Answered, Noted, PlannedItem, Sent, Slot
 from mlb_offline.run.events import EventType
 from mlb_offline.run.invocation import Invocation
 from mlb_offline.run.store import RunStore
 from mlb_offline.scoring.outcome import Outcome, Score
 from mlb_offline.trust.keys import KeyKind, load_recipient_key, new_key
+from mlb_offline.trust.store import load_trust
 
 PASSING = """\
 name = "院内策略"
@@ -126,6 +129,24 @@ def test_a_pass_is_a_pass_and_require_pass_says_so(tmp_path: Path, command: Comm
     seen = command(*words)
     assert "verdict: pass" in seen.out
     assert seen.code == Exit.DONE
+
+
+def test_a_pass_lapses_with_the_validity_that_its_policy_gives(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path, "validity_days = 30\n" + PASSING)
+    out = tmp_path / "report.html"
+    command("report", "build", run, *keys(tmp_path), "--out", out)
+    words = ("verify", out, "--trust", tmp_path / "keys" / "report.pub.pem")
+    verified = verify_report(out, load_trust([tmp_path / "keys" / "report.pub.pem"]))
+    finished = datetime.fromisoformat(str(verified.data.run.finished))
+    assert verified.valid_until == finished + timedelta(days=30)
+    assert "valid until" in command(*words, "--require", "pass").out
+    monkeypatch.setattr(VerifiedReport, "valid_until", datetime.now(UTC) - timedelta(seconds=1))
+    late = command(*words, "--require", "pass")
+    assert late.code == Exit.TRUST
+    assert "valid" in late.err
+    assert command(*words).code == Exit.DONE, "it stays authentic"
 
 
 def test_a_missed_gate_is_exit_1_where_a_pass_is_required(tmp_path: Path, command: Command) -> None:

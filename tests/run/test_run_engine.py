@@ -161,6 +161,11 @@ def test_a_target_that_goes_away_stops_the_run_and_fails_no_item(world: World, t
     tally = Counter(outcome.outcome for outcome in found.outcomes)
     assert tally[Outcome.FAILED] == 0
     assert tally[Outcome.MISSING] == world.slots - 6
+    missing = [(one.tp, one.fp, one.fn) for one in found.outcomes if one.outcome is Outcome.MISSING]
+    assert missing.count((0, 0, 2)) == sum(
+        one.outcome is Outcome.MISSING and one.dataset == "MAEESymp" for one in found.outcomes
+    )
+    assert set(missing) == {(0, 0, 0), (0, 0, 2)}
     target = FakeTarget()
     found = resume(world, tmp_path, target)
     assert found.complete

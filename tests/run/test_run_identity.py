@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from run_world import FakeTarget, World, make_world, run
 
@@ -30,6 +30,9 @@ OBJECTS = st.dictionaries(st.sampled_from("xyz"), JSON, max_size=3)
 
 
 @given(OBJECTS, OBJECTS)
+@example({"x": None}, {"x": None, "y": None})
+@example({"x": True}, {"x": 1})
+@example({"x": {}}, {"x": []})
 def test_identities_differ_exactly_where_a_difference_is_named(old: dict[str, Any], new: dict[str, Any]) -> None:
     found = differences(old, new)
     if identity_digest(old) == identity_digest(new):
