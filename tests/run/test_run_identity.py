@@ -261,3 +261,17 @@ def test_settings_that_cannot_have_been_written_are_refused(world: World, tmp_pa
     with pytest.raises(TrustError) as error:
         resumed(world, tmp_path)
     assert error.value.field == "limit"
+
+
+def test_the_page_on_the_store_names_every_field_of_identity_tables_and_events(world: World, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "run-store.md").read_text(encoding="utf-8")
+    run(world.request(tmp_path), FakeTarget())
+    identity = read_results(tmp_path / "run", world.key).identity
+    names = {kind.value for kind in EventType} | set(identity) | set(identity["bundle"]) | set(identity["selection"])
+    with sqlite3.connect(tmp_path / "run" / "run.sqlite") as db:
+        for table in ("run", "items", "records", "events"):
+            names |= {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+        for (body,) in db.execute("SELECT body FROM events").fetchall():
+            names |= set(json.loads(body))
+    db.close()
+    assert sorted(name for name in names if name not in page) == []

@@ -72,7 +72,7 @@ def settled(results: RunResults) -> dict[tuple[str, str], object]:
 
 
 def server_at(delay: float = 0.02) -> ScriptedServer:
-    return ScriptedServer({"": Reply("答案：B", delay=delay)}, unix=Path(f"/tmp/mlb-run-{os.getpid()}.sock"))
+    return ScriptedServer({"": Reply("答案：B", delay=delay)})
 
 
 def test_killed_and_resumed_no_answer_is_lost_and_none_asked_twice_but_those_in_flight(
@@ -154,7 +154,7 @@ def test_throttled_by_a_real_server_everything_is_answered_once(large: World, tm
 
     async def story() -> tuple[Ended, Counter[str]]:
         script = {"": Reply("B", first=1, meanwhile=refusal)}
-        async with ScriptedServer(script, unix=Path(f"/tmp/mlb-run-{os.getpid()}.sock")) as server:
+        async with ScriptedServer(script) as server:
             words = (*begin(large, tmp_path, server.target), "--limit", 6)
             return await finish(await start(*words)), server.asked
 
