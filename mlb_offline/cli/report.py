@@ -36,7 +36,7 @@ def build(
     """Verify and decrypt the run, evaluate its policy, and write the report with the files beside it."""
     from datetime import UTC, datetime
 
-    from mlb_offline.policy.model import load_policy
+    from mlb_offline.policy.model import parse_policy
     from mlb_offline.report.build import build_report
     from mlb_offline.report.page import wording
     from mlb_offline.run.invocation import stored_invocation
@@ -46,8 +46,7 @@ def build(
     signing_key = load_signing_key(sign_key, unlock(sign_key, passphrase_file))
     recipient = load_recipient_key(key, unlock(key, passphrase_file))
     results = read_results(directory, recipient)
-    named = stored_invocation(directory).policy
-    policy = load_policy(None if named is None else Path(named))
+    policy = parse_policy(stored_invocation(directory).policy.encode(), file=directory)
     built = build_report(results, signing_key, out, policy=policy, now=datetime.now(UTC), force=force)
     findings = built.data.findings
     words = wording(built.data.template)["verdict"][findings.verdict]

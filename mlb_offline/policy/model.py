@@ -181,6 +181,11 @@ class Policy(_Strict):
         return hashlib.sha256(self._source).hexdigest()
 
     @property
+    def text(self) -> str:
+        """The file's text."""
+        return self._source.decode("utf-8")
+
+    @property
     def has_thresholds(self) -> bool:
         """Whether there is any threshold."""
         return bool(self.gate)

@@ -7,14 +7,13 @@ it cannot be written to fit the result.
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from mlb_offline.errors import InputError
+from mlb_offline.configuration import load_toml
 from mlb_offline.language import tr
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"\S")]
@@ -55,31 +54,6 @@ def load_declaration(path: Path | None) -> Declaration:
     """
     if path is None:
         return Declaration()
-    remedy = tr(
-        f"只使用这些键：{', '.join(Declaration.model_fields)}",
-        f"use these keys only: {', '.join(Declaration.model_fields)}",
-    )
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            tr(f"无法读取声明文件（{error.strerror}）", f"the declaration cannot be read ({error.strerror})"),
-            file=path,
-            remedy=tr("检查路径与权限", "check the path and its permissions"),
-        ) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(
-            tr(f"声明文件不是有效的 UTF-8 TOML：{error}", f"the declaration is not valid UTF-8 TOML: {error}"),
-            file=path,
-            remedy=remedy,
-        ) from None
-    try:
-        return Declaration.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(
-            tr(f"声明无效：{first['msg']}", f"the declaration is not valid: {first['msg']}"),
-            file=path,
-            field=".".join(str(part) for part in first["loc"]) or None,
-            remedy=remedy,
-        ) from None
+    keys = ", ".join(Declaration.model_fields)
+    remedy = tr(f"只使用这些键：{keys}", f"use these keys only: {keys}")
+    return load_toml(Declaration, path, what=tr("声明", "declaration"), remedy=remedy)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mlb_offline.configuration import explain
 from mlb_offline.errors import TrustError
 from mlb_offline.language import tr
 from mlb_offline.run.check import check_store
@@ -21,7 +22,9 @@ class Invocation(BaseModel):
 
     Attributes:
         target: target spec.
-        target_config, policy, declaration: files, or None.
+        target_config: its file, or None; read at every start, for it names the secrets.
+        policy: the whole text of the policy (TOML); like the declaration it was read once, and its file may go.
+        declaration: the declaration's keys.
         datasets: datasets named; none: all of the bundle.
         limit: most items of a dataset, or None.
         repeats: how often each item is asked.
@@ -31,8 +34,8 @@ class Invocation(BaseModel):
 
     target: str
     target_config: str | None = None
-    policy: str | None = None
-    declaration: str | None = None
+    policy: str
+    declaration: dict[str, str] = Field(default_factory=dict)
     datasets: tuple[str, ...] = ()
     limit: int | None = None
     repeats: int = 1
@@ -67,11 +70,11 @@ def stored_invocation(directory: Path) -> Invocation:
             check_store(db, file)
             return Invocation.model_validate_json(read_header(db).invocation)
     except ValidationError as error:
-        first = error.errors()[0]
+        field, message = explain(error)
         raise TrustError(
-            tr(f"运行的设置已损坏：{first['msg']}", f"the run's settings are damaged: {first['msg']}"),
+            tr(f"运行的设置已损坏：{message}", f"the run's settings are damaged: {message}"),
             file=file,
-            field=".".join(str(part) for part in first["loc"]) or None,
+            field=field,
             remedy=tr("从备份恢复运行目录，或重新运行", "restore the run folder from a backup, or run again"),
         ) from None
     finally:

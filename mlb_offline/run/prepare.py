@@ -14,7 +14,7 @@ from mlb_offline.bundle.opening import OpenedBundle, open_bundle
 from mlb_offline.bundle.state import State, open_state
 from mlb_offline.errors import UsageError
 from mlb_offline.language import tr
-from mlb_offline.policy.model import Policy, load_policy
+from mlb_offline.policy.model import Policy, load_policy, parse_policy
 from mlb_offline.run.database import require_empty
 from mlb_offline.run.declaration import Declaration, load_declaration
 from mlb_offline.run.invocation import Invocation, absolute_path, absolute_spec, stored_invocation
@@ -78,9 +78,9 @@ def prepare(request: RunRequest, *, estimate: bool = False) -> Prepared:
     if request.out is not None and request.out.exists():
         require_empty(request.out)
     invocation = _invocation(request)
-    declaration = load_declaration(_path(invocation.declaration))
-    policy = load_policy(_path(invocation.policy))
-    config = load_target_config(_path(invocation.target_config))
+    declaration = Declaration.model_validate(invocation.declaration)
+    policy = parse_policy(invocation.policy.encode(), file=request.policy)
+    config = load_target_config(None if invocation.target_config is None else Path(invocation.target_config))
     trust = load_trust(request.trust)
     key = load_recipient_key(request.key, request.passphrase)
     state = open_state(request.state)
@@ -115,8 +115,8 @@ def _invocation(request: RunRequest) -> Invocation:
     given = {
         "target": None if request.target is None else absolute_spec(request.target),
         "target_config": absolute_path(request.target_config),
-        "policy": absolute_path(request.policy),
-        "declaration": absolute_path(request.declaration),
+        "policy": load_policy(request.policy).text if request.policy or not request.resume else None,
+        "declaration": load_declaration(request.declaration).to_json() if request.declaration else None,
         "datasets": request.datasets or None,
         "limit": request.limit,
         "repeats": request.repeats,
@@ -125,7 +125,3 @@ def _invocation(request: RunRequest) -> Invocation:
     if request.resume is not None:
         return stored_invocation(request.resume).model_copy(update=chosen)
     return Invocation.model_validate(chosen)
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)

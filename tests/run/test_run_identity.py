@@ -95,16 +95,22 @@ def test_another_target_is_refused_with_old_and_new_value(world: World, tmp_path
     assert other.closed
 
 
-def test_an_edited_declaration_or_policy_is_refused(world: World, tmp_path: Path) -> None:
-    declaration = tmp_path / "d.toml"
+def test_declaration_and_policy_are_read_once_and_another_one_is_refused(world: World, tmp_path: Path) -> None:
+    declaration, policy = tmp_path / "d.toml", tmp_path / "p.toml"
     declaration.write_text('hospital = "甲医院"')
-    stopped(world, tmp_path, declaration=declaration)
+    policy.write_text('name = "a"\nversion = "1"')
+    stopped(world, tmp_path, declaration=declaration, policy=policy)
     declaration.write_text('hospital = "乙医院"')
     with pytest.raises(UsageError, match=r"declaration.hospital"):
-        resumed(world, tmp_path)
+        resumed(world, tmp_path, declaration=declaration)
+    policy.write_text('name = "a"\nversion = "2"')
+    with pytest.raises(UsageError, match=r"policy_sha256"):
+        resumed(world, tmp_path, policy=policy)
     declaration.unlink()
-    with pytest.raises(InputError):
-        resumed(world, tmp_path)
+    policy.unlink()
+    resumed(world, tmp_path)
+    kept = stored_invocation(tmp_path / "run")
+    assert (kept.declaration, kept.policy) == ({"hospital": "甲医院"}, 'name = "a"\nversion = "1"')
 
 
 def test_another_bundle_is_refused(world: World, tmp_path: Path) -> None:
@@ -192,7 +198,13 @@ def test_the_invocation_is_kept_with_absolute_paths(tmp_path: Path, monkeypatch:
     assert absolute_spec("http://127.0.0.1:1/v1") == "http://127.0.0.1:1/v1"
     assert absolute_spec("nonsense") == "nonsense"
     whole = Invocation(
-        target="unix:/x", target_config="/c", policy="/p", declaration="/d", datasets=("CMExam",), limit=3, repeats=2
+        target="unix:/x",
+        target_config="/c",
+        policy="name = 'p'",
+        declaration={"hospital": "甲"},
+        datasets=("CMExam",),
+        limit=3,
+        repeats=2,
     )
     assert Invocation.model_validate_json(json.dumps(whole.to_json())) == whole
 
@@ -246,7 +258,7 @@ def test_a_missing_declaration_is_named(tmp_path: Path) -> None:
 def test_settings_that_cannot_have_been_written_are_refused(world: World, tmp_path: Path) -> None:
     stopped(world, tmp_path)
     with sqlite3.connect(tmp_path / "run" / "run.sqlite") as db:
-        text = '{"target":"unix:/x","limit":"many"}'
+        text = '{"target":"unix:/x","policy":"","limit":"many"}'
         digests = [
             hashlib.sha256(one.encode()).hexdigest()
             for one in (*db.execute("SELECT invocation FROM run").fetchone(), text)
