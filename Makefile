@@ -31,7 +31,7 @@ types: setup
 
 unit: setup
 	$(VENV)/bin/coverage erase
-	$(VENV)/bin/coverage run -m pytest
+	$(VENV)/bin/coverage run -m pytest -n auto
 	$(VENV)/bin/coverage combine --quiet
 	$(VENV)/bin/coverage report
 

@@ -15,10 +15,10 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from mlb_offline.bundle.source import Source, read_source
 from mlb_offline.demo.llama_server import llama_server, require_extra
@@ -131,25 +131,30 @@ class Demonstration:
         signing = ("--key", self._keys / "hospital.key.json", "--sign-key", self._keys / "report.key.json")
         self._command("log", "verify", folder / "run")
         self._command("report", "build", folder / "run", *signing, "--state", self._out / "state", "--out", file)
-        found = self._command("verify", file, "--trust", self._trust, "--json", shown=False)
+        self._command("verify", file, "--trust", self._trust)
+        found = self._result("verify", file, "--trust", self._trust, "--json")
         as_scripted = None if scripted is None else _as_scripted(found, scripted)
         return DemoReport(folder.name, file, str(found["verdict"]), as_scripted)
 
-    def _command(self, *arguments: str | Path, shown: bool = True) -> dict[str, Any]:
-        words = [str(argument) for argument in arguments]
-        self._say("$ mlb-offline " + shlex.join(words))
-        done = subprocess.run(  # noqa: S603 - our own command
-            [sys.executable, "-m", "mlb_offline", "--lang", current(), *words],
-            stdout=sys.stderr if shown else subprocess.PIPE,  # stdout is for the result alone
-            check=False,
-            env=os.environ | {"PYTHONIOENCODING": "utf-8"},
-        )
+    def _command(self, *words: str | Path) -> None:
+        """Show a command and run it; what it prints goes to stderr, for stdout is for the demonstration's result."""
+        self._say("$ mlb-offline " + shlex.join(str(word) for word in words))
+        self._run(words, stdout=sys.stderr)
+
+    def _result(self, *words: str | Path) -> dict[str, Any]:
+        """The JSON result of a command that is not worth showing."""
+        return dict(json.loads(self._run(words, stdout=subprocess.PIPE)))
+
+    def _run(self, words: Sequence[str | Path], stdout: int | TextIO) -> str:
+        command = [sys.executable, "-m", "mlb_offline", "--lang", current(), *(str(word) for word in words)]
+        environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
+        done = subprocess.run(command, stdout=stdout, check=False, env=environment, encoding="utf-8")  # noqa: S603
         if done.returncode != Exit.DONE:
             raise StepError(
                 tr(f"命令以退出码 {done.returncode} 结束", f"the command ended with exit code {done.returncode}"),
                 remedy=tr("见上面的消息", "see the message above"),
             )
-        return {} if shown else dict(json.loads(done.stdout))
+        return done.stdout or ""
 
 
 def _take_folder(out: Path) -> None:

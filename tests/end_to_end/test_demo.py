@@ -1,0 +1,54 @@
+"""``mlb-offline demo``: the whole job, twice, and nothing of anyone else's is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from shop import Command
+
+from mlb_offline.demo.job import MARKER
+from mlb_offline.errors import InputError
+from mlb_offline.installation import data_folder
+
+
+def test_the_demonstration_reports_on_two_targets_and_can_be_repeated(mlb: Command, tmp_path: Path) -> None:
+    out = tmp_path / "演示 folder"
+    for _ in range(2):
+        done = mlb("demo", "--out", out, "--json")
+        assert done.code == 0, done.err
+    result = done.result
+    assert result["indicative"] is True
+    assert {report["target"]: report["scores_as_scripted"] for report in result["reports"]} == {
+        "llama-random": None,
+        "scripted": True,
+    }
+    for report in result["reports"]:
+        assert report["verdict"] == "not evaluable"
+        verified = mlb("verify", report["file"], "--trust", result["trust"], "--require", "pass")
+        assert verified.code == 7
+        assert "demonstration keys" in verified.out
+    assert sorted(path.name for path in Path(result["trust"]).glob("*.pem")) == ["publisher.pub.pem", "report.pub.pem"]
+    assert not list(Path(result["trust"]).glob("*.key.json"))
+    assert done.err.count("$ mlb-offline ") == 9
+    told = mlb("verify", result["reports"][1]["file"], "--trust", result["trust"], "--json").result["data"]
+    tallies = {sample["dataset"]: sample["tally"] for sample in told["samples"]}
+    assert tallies["CMExam"]["right"] == tallies["CMExam"]["wrong"] == tallies["CMExam"]["unreadable"] == 2
+
+
+def test_a_folder_that_no_demonstration_left_is_not_touched(mlb: Command, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    done = mlb("demo", "--out", tmp_path)
+    assert done.code == 3
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+    assert not (tmp_path / MARKER).exists()
+    assert mlb("demo", "--out", tmp_path / "mine.txt" / "x").code == 3
+
+
+def test_the_data_beside_the_package_is_found_through_mlb_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (data_folder() / "bundles" / "src" / "demo").is_dir()
+    monkeypatch.setenv("MLB_DATA", str(tmp_path))
+    with pytest.raises(InputError, match="bundles"):
+        data_folder()
+    (tmp_path / "bundles").mkdir()
+    assert data_folder() == tmp_path
