@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import string
+import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +23,10 @@ from mlb_offline.language import tr
 
 LETTERS = string.ascii_uppercase
 NonEmpty = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
+
+
+def _plain(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", text).split()).casefold()
 
 
 class EvaluationPoint(BaseModel):
@@ -64,9 +69,20 @@ class Item(BaseModel):
         """The item as a JSON object without its empty fields."""
         return self.model_dump(exclude_none=True, exclude_defaults=True)
 
+    def content(self) -> str:
+        """What is asked, spelled so that a copy under another id is the same: scenario, question, sorted options.
+
+        Unicode NFKC, without white space and case.
+        """
+        return "\x1f".join([_plain(self.scenario or ""), _plain(self.question), *sorted(map(_plain, self.options))])
+
     def digest(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON (RFC 8785) of the item."""
         return hashlib.sha256(rfc8785.dumps(self.to_json())).hexdigest()[:16]
+
+
+Problem = tuple[str, str] | None
+"""The field at fault and what is wrong with it."""
 
 
 def load_item(dataset: Dataset, raw: Any, *, file: str | Path, line: int | None = None) -> Item:
@@ -92,7 +108,7 @@ def load_item(dataset: Dataset, raw: Any, *, file: str | Path, line: int | None 
             field=field,
             remedy=tr("按 docs/format.md 修正该条目", "correct the item as docs/format.md says"),
         ) from None
-    problem = _answer_problem(dataset, item)
+    problem = _not_canonical(item) or _answer_problem(dataset, item)
     if problem is not None:
         field, message = problem
         raise InputError(
@@ -105,7 +121,12 @@ def load_item(dataset: Dataset, raw: Any, *, file: str | Path, line: int | None 
     return item
 
 
-Problem = tuple[str, str] | None
+def _not_canonical(item: Item) -> Problem:
+    try:
+        item.digest()
+    except (rfc8785.CanonicalizationError, UnicodeError, RecursionError) as error:
+        return "answer", tr(f"JSON 无法精确表示：{error}", f"JSON cannot hold it exactly: {error}")
+    return None
 
 
 def _answer_problem(dataset: Dataset, item: Item) -> Problem:

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import io
 import os
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
@@ -205,22 +206,27 @@ def _seal(core: Core, plain: bytes, recipients: Sequence[RecipientPublicKey]) ->
 
 
 def _publish(out: Path, data: bytes, manifest: Manifest, signing_key: SigningKey, own: RecipientKey) -> None:
-    partial = out.with_name(out.name + ".partial")
+    partial: Path | None = None
     try:
-        if out.exists():
-            raise InputError(
-                tr("文件已存在，不会覆盖", "the file exists and is never overwritten"),
-                file=out,
-                remedy=tr("选择另一个文件名", "choose another name"),
-            )
-        with partial.open("wb") as file:
+        # A name that nobody can foresee, so that no link can be laid in its way.
+        descriptor, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+        partial = Path(name)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o644)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         # What cannot be opened must never leave the publisher.
         trust = TrustSet((signing_key.verify_key,))
         verify_bundle(partial, trust, key=own, now=manifest.core.issued_at)
-        partial.replace(out)
+        # Unlike a rename this fails where the name is taken, whoever took it and when.
+        os.link(partial, out)
+    except FileExistsError:
+        raise InputError(
+            tr("文件已存在，不会覆盖", "the file exists and is never overwritten"),
+            file=out,
+            remedy=tr("选择另一个文件名", "choose another name"),
+        ) from None
     except OSError as error:
         raise InputError(
             tr(f"无法写入：{error.strerror}", f"cannot be written: {error.strerror}"),
@@ -228,5 +234,6 @@ def _publish(out: Path, data: bytes, manifest: Manifest, signing_key: SigningKey
             remedy=tr("核对路径、权限与剩余空间", "check the path, the permissions and the free space"),
         ) from None
     finally:
-        with suppress(OSError):
-            partial.unlink()
+        if partial is not None:
+            with suppress(OSError):
+                partial.unlink()

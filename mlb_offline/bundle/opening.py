@@ -189,6 +189,14 @@ def show_bundle(path: Path) -> Manifest:
 
 def _check_signature(container: Container, trust: TrustSet) -> _Signed:
     body, signers = open_envelope(container.envelope, PAYLOAD_TYPE, trust.keys, file=container.path)
+    if len(signers) != 1:
+        # Which of them is the publisher decides what counts as a rollback.
+        raise TrustError(
+            tr("数据包应恰有一个签名", "a bundle has exactly one signature"),
+            file=container.path,
+            field="signatures",
+            remedy=tr("请发布者重新制作数据包", "ask the publisher to build the bundle again"),
+        )
     return _Signed(parse_manifest(body, file=container.path), signers[0])
 
 

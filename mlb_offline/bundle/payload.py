@@ -7,7 +7,6 @@ order of the manifest, and nothing follows the last.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from mlb_offline.benchmark.prompts import check_template
 from mlb_offline.bundle.manifest import DatasetEntry, Manifest
 from mlb_offline.errors import InputError, TrustError
 from mlb_offline.language import tr
-from mlb_offline.trust.canonical import canonical_json
+from mlb_offline.trust.canonical import canonical_json, parse_canonical
 
 LEVEL = 12
 MAX_WINDOW = 8 * 1024 * 1024
@@ -152,6 +151,8 @@ def _read_dataset(text: bytes, entry: DatasetEntry, dataset: Dataset, canary: st
         )
     if len({item.id for item in items}) != len(items):
         raise _malformed(tr("条目编号重复", "an item id occurs twice"), file, entry.id)
+    if len({item.content() for item in items}) != len(items):
+        raise _malformed(tr("同一道题出现两次", "the same question occurs twice"), file, entry.id)
     return OpenedDataset(dataset, prompt, judge, items)
 
 
@@ -160,9 +161,9 @@ def _records(text: bytes, dataset: str, file: str | Path) -> Iterator[Any]:
         raise _malformed(tr("最后一行不完整", "the last line is not complete"), file, dataset)
     for line in text[:-1].split(b"\n"):
         try:
-            yield json.loads(line.decode("utf-8"))
-        except (ValueError, RecursionError):
-            raise _malformed(tr("有一行不是 JSON", "a line is not JSON"), file, dataset) from None
+            yield parse_canonical(line)
+        except ValueError as error:
+            raise _malformed(str(error), file, dataset) from None
 
 
 def _prompt(record: Any, dataset: str, file: str | Path) -> tuple[str, str | None]:

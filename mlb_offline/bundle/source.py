@@ -144,6 +144,7 @@ def _read_prompt(path: Path, dataset: Dataset) -> str:
 
 def _read_items(file: Path, dataset: Dataset) -> Iterator[Item]:
     seen: dict[str, int] = {}
+    contents: dict[str, int] = {}
     lines = _read_text(file).removesuffix("\n").split("\n")
     for number, line in enumerate(lines, start=1):
         item = load_item(dataset, _parse_line(line, file, number), file=file, line=number)
@@ -159,6 +160,15 @@ def _read_items(file: Path, dataset: Dataset) -> Iterator[Item]:
                 remedy=tr("每个条目用不同的编号", "give every item an id of its own"),
             )
         seen[item.id] = number
+        same = contents.setdefault(item.content(), number)
+        if same != number:
+            raise InputError(
+                tr(f"与第 {same} 行是同一道题", f"this is the same question as line {same}"),
+                file=file,
+                line=number,
+                field="question",
+                remedy=tr("每道题只保留一次：重复的题会使结果显得更可靠", "keep each once: copies feign certainty"),
+            )
         yield item
 
 

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from mlb_offline.errors import InputError
+from mlb_offline.errors import InputError, TrustError
 from mlb_offline.language import tr
 
 MAX_KEY_FILE = 64 * 1024
@@ -56,6 +56,20 @@ def read_json(path: Path) -> tuple[Any, int]:
             file=path,
             remedy=tr("使用 keys new 写出的密钥文件", "use a key file that keys new wrote"),
         ) from None
+
+
+def require_private(path: Path, mode: int, *, what: str) -> None:
+    """Check that nobody but the owner may reach a secret.
+
+    Raises:
+        TrustError: the file's mode lets others.
+    """
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise TrustError(
+            tr(f"{what}可被他人访问（权限 {mode:04o}）", f"others can reach this {what} (mode {mode:04o})"),
+            file=path,
+            remedy=f"chmod 600 {path}",
+        )
 
 
 def create(path: Path, data: bytes, *, mode: int) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mlb_offline.errors import InputError, UsageError
 from mlb_offline.language import tr
-from mlb_offline.trust.files import create, read_json, read_small
+from mlb_offline.trust.files import create, read_json, read_small, require_private
 from mlb_offline.trust.hybrid import RecipientKey, RecipientPublicKey
 from mlb_offline.trust.sealing import SEED_LENGTH, PrivateKeyFile, read_private, seal_seed
 from mlb_offline.trust.signing import SigningKey, VerifyKey, publisher_recipient
@@ -163,10 +163,12 @@ def read_passphrase(path: Path | None) -> str | None:
 
     Raises:
         InputError: the file cannot be read, is empty, no UTF-8 or more than one line.
+        TrustError: others may read it.
     """
     if path is None:
         return None
-    data, _mode = read_small(path)
+    data, mode = read_small(path)
+    require_private(path, mode, what=tr("口令文件", "passphrase file"))
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -23,7 +22,7 @@ from mlb_offline.configuration import explain
 from mlb_offline.errors import InputError, TrustError
 from mlb_offline.language import tr
 from mlb_offline.trust.canonical import canonical_json, decode_base64, encode_base64
-from mlb_offline.trust.files import read_json
+from mlb_offline.trust.files import read_json, require_private
 
 PRIVATE_FORMAT: Final = "mlb-offline/private-key/v1"
 SEED_LENGTH = 32
@@ -165,12 +164,7 @@ def read_private(path: Path) -> PrivateKeyFile:
             file=path,
             remedy=tr("使用 keys new 写出的 *.key.json 文件", "use a *.key.json file that keys new wrote"),
         )
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise TrustError(
-            tr(f"私钥文件可被他人访问（权限 {mode:04o}）", f"others can reach this private key (mode {mode:04o})"),
-            file=path,
-            remedy=f"chmod 600 {path}",
-        )
+    require_private(path, mode, what=tr("私钥文件", "private key"))
     try:
         return PrivateKeyFile.model_validate(raw)
     except ValidationError as error:

@@ -151,13 +151,14 @@ def test_a_cosignature_that_cannot_be_checked_is_refused(tmp_path):
     assert "not trusted" in refusal(tmp_path / "f.mlbb", simulator.data())
 
 
-def test_two_trusted_signatures_are_accepted(tmp_path):
+def test_a_second_signature_is_refused_though_it_is_trusted(tmp_path):
     simulator = Simulator()
     simulator.signers = [PUBLISHER, FOREIGN]
     path = tmp_path / "f.mlbb"
     path.write_bytes(simulator.data())
     trust = TrustSet((PUBLISHER.verify_key, FOREIGN.verify_key))
-    assert verify_bundle(path, trust, key=HOSPITAL, now=NOW).manifest.core.title == "t"
+    with pytest.raises(TrustError, match="exactly one signature"):
+        verify_bundle(path, trust, key=HOSPITAL, now=NOW)
 
 
 def test_a_plaintext_other_than_signed_is_refused(tmp_path):

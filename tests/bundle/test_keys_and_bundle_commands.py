@@ -82,6 +82,7 @@ def test_the_independent_reader_opens_it_as_the_publisher_too(world):
 
 def test_the_independent_reader_opens_a_key_under_a_passphrase(tmp_path):
     (tmp_path / "p").write_text("秘密\n", encoding="utf-8")
+    (tmp_path / "p").chmod(0o600)
     run(keys.app, "new", "--kind", "hospital", "--out", tmp_path, "--passphrase-file", tmp_path / "p")
     text = (tmp_path / "hospital.key.json").read_text()
     keyid, _key = independent_reader.recipient(independent_reader.private_seed(text, "秘密")[1])
@@ -124,6 +125,7 @@ def test_showing_a_private_key_shows_its_public_halves(world, kind, uses):
 
 def test_a_passphrase_is_asked_for_on_a_terminal_only(tmp_path, monkeypatch):
     (tmp_path / "p").write_text("right")
+    (tmp_path / "p").chmod(0o600)
     run(keys.app, "new", "--kind", "report", "--out", tmp_path, "--passphrase-file", tmp_path / "p")
     path = tmp_path / "report.key.json"
     with pytest.raises(TrustError, match="none was given"):

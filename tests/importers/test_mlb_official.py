@@ -104,8 +104,8 @@ def official_file(folder: Path, name: str, examples: Any, prompt: str = "${quest
 
 
 def test_ids_follow_the_row_in_the_file_although_rows_before_are_refused(tmp_path: Path) -> None:
-    good = {"question": "甲？A.x B.y", "answer": "B"}
-    found = import_mlb(official_file(tmp_path, "MAExam", [good, {"question": "没有选项"}, good]))
+    good, other = ({"question": f"{text}？A.x B.y", "answer": "B"} for text in "甲乙")
+    found = import_mlb(official_file(tmp_path, "MAExam", [good, {"question": "没有选项"}, other]))
     assert [item.id for item in found.datasets["MAExam"].items] == ["MAExam-0001", "MAExam-0003"]
     assert [(refusal.row, refusal.file) for refusal in found.refused] == [(2, str(tmp_path / "MAExam.json"))]
     assert found.read == 2

@@ -52,7 +52,7 @@ def rezip(path: Path, change: dict[str, bytes]) -> Path:
     ],
 )
 def test_a_cell_whose_look_is_not_known_refuses_its_row(tmp_path: Path, cell: Any, reason: str) -> None:
-    found = import_cmexam(workbook(tmp_path / "a.xlsx", HEADER, GOOD, (cell, *GOOD[1:]), (), GOOD))
+    found = import_cmexam(workbook(tmp_path / "a.xlsx", HEADER, GOOD, (cell, *GOOD[1:]), (), ("另一题", *GOOD[1:])))
     assert [item.id for item in found.datasets["CMExam"].items] == ["CMExam-0001", "CMExam-0003"]
     (refusal,) = found.refused
     assert refusal.row == 3

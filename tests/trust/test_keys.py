@@ -239,19 +239,31 @@ def test_what_cannot_be_a_key_file_is_refused_without_waiting_or_eating_memory(t
         load_signing_key(path, None)
 
 
+def secret(path, content):
+    path.write_bytes(content)
+    path.chmod(0o600)
+    return path
+
+
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r"), min_size=1, max_size=30))
 def test_a_passphrase_is_the_one_line_of_its_file(tmp_path, text):
     for end in ("", "\n", "\r\n"):
-        (tmp_path / "p").write_bytes((text + end).encode())
+        secret(tmp_path / "p", (text + end).encode())
         assert read_passphrase(tmp_path / "p") == text
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"a\nb\n", b"\xff\n"])
 def test_a_file_that_is_not_one_line_is_no_passphrase(tmp_path, content):
-    (tmp_path / "p").write_bytes(content)
     with pytest.raises(InputError, match="exactly one line"):
-        read_passphrase(tmp_path / "p")
+        read_passphrase(secret(tmp_path / "p", content))
+
+
+def test_a_passphrase_file_that_others_may_read_is_refused(tmp_path):
+    file = secret(tmp_path / "p", b"secret")
+    file.chmod(0o640)
+    with pytest.raises(TrustError, match="0640"):
+        read_passphrase(file)
 
 
 def test_no_passphrase_file_is_no_passphrase(monkeypatch):

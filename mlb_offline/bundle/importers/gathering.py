@@ -29,6 +29,7 @@ def gather(
     items: list[Item] = []
     refused: list[Refusal] = []
     seen: dict[str, int] = {}
+    contents: dict[str, int] = {}
     for number, make in rows:
         try:
             item = _item(dataset, file, make, number)
@@ -39,6 +40,9 @@ def gather(
                         f"the id {item.id!r} is that of row {seen[item.id]}",
                     )
                 )
+            same = contents.setdefault(item.content(), number)
+            if same != number:
+                raise RowError(tr(f"与第 {same} 行是同一道题", f"the same question and options as row {same}"))
         except RowError as error:
             refused.append(Refusal(str(file), number, str(error)))
         else:
