@@ -11,9 +11,7 @@ import hashlib
 import hmac
 import io
 import os
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -47,6 +45,7 @@ from mlb_offline.errors import InputError
 from mlb_offline.language import tr
 from mlb_offline.trust.canonical import canonical_json, encode_base64
 from mlb_offline.trust.dsse import sign_envelope
+from mlb_offline.trust.files import create
 from mlb_offline.trust.hybrid import KEM_NAME
 from mlb_offline.trust.keys import RecipientKey, RecipientPublicKey, SigningKey
 from mlb_offline.trust.store import TrustSet
@@ -206,34 +205,10 @@ def _seal(core: Core, plain: bytes, recipients: Sequence[RecipientPublicKey]) ->
 
 
 def _publish(out: Path, data: bytes, manifest: Manifest, signing_key: SigningKey, own: RecipientKey) -> None:
-    partial: Path | None = None
+    create(out, data, mode=0o644)
     try:
-        # A name that nobody can foresee, so that no link can be laid in its way.
-        descriptor, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-        partial = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o644)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
         # What cannot be opened must never leave the publisher.
-        trust = TrustSet((signing_key.verify_key,))
-        verify_bundle(partial, trust, key=own, now=manifest.core.issued_at)
-        # Unlike a rename this fails where the name is taken, whoever took it and when.
-        os.link(partial, out)
-    except FileExistsError:
-        raise InputError(
-            tr("文件已存在，不会覆盖", "the file exists and is never overwritten"),
-            file=out,
-            remedy=tr("选择另一个文件名", "choose another name"),
-        ) from None
-    except OSError as error:
-        raise InputError(
-            tr(f"无法写入：{error.strerror}", f"cannot be written: {error.strerror}"),
-            file=out,
-            remedy=tr("核对路径、权限与剩余空间", "check the path, the permissions and the free space"),
-        ) from None
-    finally:
-        if partial is not None:
-            with suppress(OSError):
-                partial.unlink()
+        verify_bundle(out, TrustSet((signing_key.verify_key,)), key=own, now=manifest.core.issued_at)
+    except BaseException:
+        out.unlink(missing_ok=True)
+        raise

@@ -188,7 +188,7 @@ def show_bundle(path: Path) -> Manifest:
 
 
 def _check_signature(container: Container, trust: TrustSet) -> _Signed:
-    body, signers = open_envelope(container.envelope, PAYLOAD_TYPE, trust.keys, file=container.path)
+    body, signers = open_envelope(container.envelope, PAYLOAD_TYPE, trust.of("publisher"), file=container.path)
     if len(signers) != 1:
         # Which of them is the publisher decides what counts as a rollback.
         raise TrustError(

@@ -95,7 +95,7 @@ def verify_bytes(raw: bytes, trust: TrustSet, *, file: str | Path) -> tuple[Repo
         TrustError: a claim does not hold.
     """
     split = trailer.split(raw, file=file)
-    body, signers = open_envelope(split.envelope, PAYLOAD_TYPE, trust.keys, file=file)
+    body, signers = open_envelope(split.envelope, PAYLOAD_TYPE, trust.of("report"), file=file)
     digest = hashlib.sha256(split.page).hexdigest()
     page_is_signed(body, digest, file)
     data, embedded = extract(split.page, file=file)

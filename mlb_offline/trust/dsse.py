@@ -101,8 +101,9 @@ def open_envelope(
             ),
             file=file,
             remedy=tr(
-                "用 --trust 给出签名者的公钥（指纹须经可靠途径核对）",
-                "name the signer's public key with --trust, after comparing its fingerprint by a reliable way",
+                "用 --trust 给出签名者用于此用途的公钥（指纹须经可靠途径核对）",
+                "name the signer's public key for this purpose with --trust, after comparing its fingerprint by a "
+                "reliable way",
             ),
         )
     message = pae(payload_type, body)

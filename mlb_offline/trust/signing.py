@@ -22,6 +22,9 @@ from mlb_offline.trust.hybrid import RecipientKey
 _SPKI_PREFIX = bytes.fromhex("302a300506032b6570032100")
 SPKI_LENGTH = 44
 
+PURPOSE_LABEL = "mlb-offline signatures of: "
+"""Before the PEM of a public key: what its signatures count for."""
+
 _PUBLISHER_RECIPIENT = b"mlb-offline/v1/publisher-recipient"
 
 
@@ -32,10 +35,12 @@ class VerifyKey:
     Attributes:
         spki: DER of its SubjectPublicKeyInfo, 44 bytes (RFC 8410).
         demonstration: it came from a private key that is marked so; a PEM file cannot carry the mark.
+        purpose: ``publisher`` or ``report``, the one thing that its signatures count for; None: not restricted.
     """
 
     spki: bytes
     demonstration: bool = False
+    purpose: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.spki) != SPKI_LENGTH or not self.spki.startswith(_SPKI_PREFIX):
@@ -72,9 +77,13 @@ class VerifyKey:
             ) from None
 
     def to_pem(self) -> bytes:
-        """The key as SPKI PEM, as ``openssl pkey -pubin`` reads it."""
+        """The key as SPKI PEM, as ``openssl pkey -pubin`` reads it, after a line that names its purpose.
+
+        Text before the first boundary is explanatory (RFC 7468, section 2): other programs pass it over.
+        """
         key = Ed25519PublicKey.from_public_bytes(self.spki[len(_SPKI_PREFIX) :])
-        return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        label = "" if self.purpose is None else f"{PURPOSE_LABEL}{self.purpose}\n"
+        return label.encode() + key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,7 @@ class SigningKey:
     def verify_key(self) -> VerifyKey:
         """The public half."""
         spki = self._private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        return VerifyKey(spki, self.demonstration)
+        return VerifyKey(spki, self.demonstration, self.kind)
 
     @property
     def keyid(self) -> str:

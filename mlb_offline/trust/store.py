@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from mlb_offline.errors import InputError, TrustError
 from mlb_offline.language import tr
 from mlb_offline.trust.files import read_small
-from mlb_offline.trust.signing import VerifyKey
+from mlb_offline.trust.signing import PURPOSE_LABEL, VerifyKey
 
+_PURPOSES = ("publisher", "report")
 _CERTIFICATE_SUFFIXES = frozenset({".crt", ".cer", ".der", ".p7b", ".p7c"})
 
 
@@ -26,6 +27,10 @@ class TrustSet:
     """Trusted public keys, each once, in the order in which they were named."""
 
     keys: tuple[VerifyKey, ...]
+
+    def of(self, purpose: str) -> tuple[VerifyKey, ...]:
+        """Those whose signatures count for ``publisher`` or ``report``: a key trusted for reports seals no bundle."""
+        return tuple(key for key in self.keys if key.purpose in {None, purpose})
 
     def find(self, keyid: str) -> VerifyKey | None:
         """The trusted key of that id."""
@@ -115,7 +120,22 @@ def load_public_key(path: Path) -> VerifyKey:
             file=path,
             remedy=tr("请签名者使用 Ed25519 密钥", "ask the signer for an Ed25519 key"),
         )
-    return VerifyKey(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return VerifyKey(spki, purpose=_purpose(data, path))
+
+
+def _purpose(data: bytes, path: Path) -> str | None:
+    _before, label, rest = data.partition(b"-----BEGIN")[0].partition(PURPOSE_LABEL.encode())
+    if not label:
+        return None
+    purpose = rest.strip().decode("utf-8", "replace")
+    if purpose not in _PURPOSES:
+        raise InputError(
+            tr(f"公钥的用途“{purpose[:40]}”未知", f"the purpose {purpose[:40]!r} of this key is not known"),
+            file=path,
+            remedy=tr(f"应为 {'、'.join(_PURPOSES)} 之一", f"it must be one of {', '.join(_PURPOSES)}"),
+        )
+    return purpose
 
 
 def _certificate(path: Path) -> TrustError:

@@ -82,7 +82,7 @@ def test_openssl_reads_the_public_key(tmp_path):
     _private, public = new_key(KeyKind.REPORT, tmp_path, None)
     command = ["openssl", "pkey", "-pubin", "-in", str(public), "-outform", "DER"]
     der = subprocess.run(command, capture_output=True, check=True).stdout
-    assert VerifyKey(der) == load_trust([public]).keys[0]
+    assert VerifyKey(der).keyid == load_trust([public]).keys[0].keyid
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])

@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from mlb_offline.errors import InputError, TrustError
+from mlb_offline.trust.keys import KeyKind, new_key
 from mlb_offline.trust.signing import SigningKey
 from mlb_offline.trust.store import load_trust
 
@@ -98,3 +99,19 @@ def test_a_folder_that_cannot_be_listed_is_refused(folder, monkeypatch):
     monkeypatch.setattr("pathlib.Path.iterdir", fails)
     with pytest.raises(InputError, match="Permission denied"):
         load_trust([folder])
+
+
+def test_a_key_counts_for_the_purpose_that_its_file_names_and_an_unlabelled_one_for_all(tmp_path):
+    new_key(KeyKind.PUBLISHER, tmp_path, None)
+    new_key(KeyKind.REPORT, tmp_path, None)
+    labelled = (tmp_path / "report.pub.pem").read_bytes()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "any.pem").write_bytes(labelled[labelled.index(b"-----BEGIN") :])
+    trust = load_trust([tmp_path])
+    assert [key.purpose for key in trust.of("publisher")] == ["publisher"]
+    assert [key.purpose for key in trust.of("report")] == ["report"]
+    anything = load_trust([tmp_path / "other"])
+    assert anything.of("publisher") == anything.of("report") == anything.keys
+    (tmp_path / "report.pub.pem").write_bytes(labelled.replace(b"of: report", b"of: everything"))
+    with pytest.raises(InputError, match="everything"):
+        load_trust([tmp_path])
