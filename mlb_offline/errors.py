@@ -24,6 +24,7 @@ class Exit(IntEnum):
     INCOMPLETE = 5
     EGRESS = 6
     NOT_EVALUABLE = 7
+    INTERNAL = 70  # EX_SOFTWARE of sysexits.h; DESIGN gives no code for a fault of the program itself
     INTERRUPTED = 130
 
 
@@ -126,3 +127,9 @@ class InterruptedRunError(MlbError):
     """The operator stopped the run; it can be resumed."""
 
     exit_code = Exit.INTERRUPTED
+
+
+class InternalError(MlbError):
+    """The program itself is at fault."""
+
+    exit_code = Exit.INTERNAL

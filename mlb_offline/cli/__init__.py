@@ -1,45 +1,83 @@
 """The command line: one short module a command group, no logic.
 
 In: arguments. Out: text or JSON on stdout, progress and errors on stderr, and an exit code of DESIGN section 9.
-``main`` chooses the language before any help text is made and turns every ``MlbError`` into its message.
+``main`` chooses the language before any help text is made and turns every failure into its message: nobody is greeted
+by a traceback, and no fault of the program is ever taken for a verdict.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 from mlb_offline.errors import Exit, MlbError
 from mlb_offline.language import Language, set_language, tr
 
-
-def _language_argument(arguments: list[str]) -> Language | None:
-    for index, argument in enumerate(arguments):
-        value = argument.partition("=")[2] if argument.startswith("--lang=") else None
-        if argument == "--lang" and index + 1 < len(arguments):
-            value = arguments[index + 1]
-        if value in {"zh", "en"}:
-            return "zh" if value == "zh" else "en"
-    return None
+_GLOBAL_FLAGS = ("--lang",)
 
 
-def main(arguments: list[str] | None = None) -> None:
+def _take_language(arguments: list[str]) -> tuple[list[str], str | None]:
+    """The arguments without ``--lang X``, which may stand anywhere, and its value."""
+    kept: list[str] = []
+    value: str | None = None
+    words = iter(arguments)
+    for word in words:
+        name, equals, given = word.partition("=")
+        if word == "--":
+            return [*kept, word, *words], value
+        if name in _GLOBAL_FLAGS:
+            value = given if equals else next(words, "")
+        else:
+            kept.append(word)
+    return kept, value
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and exit with its code; nothing but ``SystemExit`` leaves here."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    language = _language_argument(arguments)
-    if language is not None:
-        set_language(language)
-    from mlb_offline.cli.app import app
-    from mlb_offline.cli.kit import stop
+    _write_anything()
+    words, language = _take_language(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in words
+    if words and words[0] == "--json":  # it goes with every command, and some write it first
+        words = [*words[1:], "--json"]
+    from mlb_offline.cli.kit import complain, leave, usage_error
 
-    as_json = "--json" in arguments
     try:
-        app(arguments, prog_name="mlb-offline", standalone_mode=True)
+        _choose(language)
+        from mlb_offline.cli.app import app
+
+        code = app(words, prog_name="mlb-offline", standalone_mode=False)
+        sys.stdout.flush()
     except MlbError as error:
-        stop(error, as_json=as_json)
-    except KeyboardInterrupt:
+        code = complain(error, as_json=as_json)
+    except (KeyboardInterrupt, EOFError):
         sys.stderr.write(tr("已中断\n", "interrupted\n"))
-        raise SystemExit(int(Exit.INTERRUPTED)) from None
+        code = Exit.INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(int(Exit.DONE)) from None
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read has read enough
+        code = Exit.DONE
+    except Exception as error:  # noqa: BLE001 - the last resort
+        found = usage_error(error)
+        code = complain(error if found is None else found, as_json=as_json, words=words)
+    leave(code)
+
+
+def _choose(language: str | None) -> None:
+    chosen: dict[str, Language] = {"zh": "zh", "en": "en"}
+    if language in chosen:
+        set_language(chosen[language])
+    elif language is not None:
+        from mlb_offline.errors import UsageError
+
+        raise UsageError(
+            tr(f"--lang 只能是 zh 或 en，不是“{language}”", f"--lang must be zh or en, not {language!r}"),
+            remedy="--lang zh / --lang en",
+        )
+
+
+def _write_anything() -> None:
+    """A terminal whose encoding lacks a character gets an escape, not a failed command."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")

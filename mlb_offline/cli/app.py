@@ -22,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -36,14 +37,12 @@ def options(
     lang: Annotated[
         str | None, typer.Option("--lang", metavar="zh|en", help=tr("消息语言", "message language"))
     ] = None,
-    version: Annotated[  # noqa: ARG001 - its callback does the work
+    version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help=tr("显示版本", "show the version")),
     ] = False,
 ) -> None:
     """Options that go before the command."""
-    if lang not in {None, "zh", "en"}:
-        raise typer.BadParameter(tr("只能是 zh 或 en", "must be zh or en"), param_hint="--lang")
 
 
 app.command("demo", help=tr("用内置样例完成整个流程", "the whole job on the embedded default"))(demo_command)

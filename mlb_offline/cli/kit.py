@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import re
 import sys
+import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from mlb_offline.errors import Exit, MlbError
-from mlb_offline.language import tr
+from mlb_offline.errors import Exit, InputError, InternalError, MlbError, UsageError
+from mlb_offline.language import current, tr
+
+DEBUG = "MLB_DEBUG"
+"""Environment variable: any value shows where a fault of this program arose."""
 
 JsonFlag = Annotated[
     bool,
@@ -52,13 +60,81 @@ def emit(result: dict[str, Any], *, as_json: bool, lines: list[str]) -> None:
     sys.stdout.flush()
 
 
-def stop(error: MlbError, *, as_json: bool) -> NoReturn:
-    """The only way out for an error: say it, then exit with its code."""
-    if as_json:
-        sys.stdout.write(json.dumps(error.to_json(), ensure_ascii=False) + "\n")
-        sys.stdout.flush()
-    sys.stderr.write(tr("错误：", "error: ") + error.diagnostics() + "\n")
-    raise SystemExit(int(error.exit_code))
+def complain(error: BaseException, *, as_json: bool, words: Sequence[str] = ()) -> Exit:
+    """Say what went wrong on stderr, and as JSON on stdout if asked to; the exit code that goes with it.
+
+    What is no ``MlbError`` is a fault of this program: exit code 70; 4 for ``verify``, which has then shown nothing.
+    """
+    known = error if isinstance(error, MlbError) else _own_fault(error)
+    code = Exit(known.exit_code)
+    if code is Exit.INTERNAL and "verify" in words[:1]:
+        code = Exit.TRUST
+    told = known.to_json()
+    told["error"]["exit_code"] = int(code)
+    with contextlib.suppress(OSError):
+        if as_json:
+            sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+        sys.stderr.write(tr("错误：", "error: ") + known.diagnostics() + "\n")
+    return code
+
+
+def _own_fault(error: BaseException) -> MlbError:
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error)
+    if isinstance(error, OSError) and not error.filename:
+        return InputError(
+            tr(f"无法写出结果：{error.strerror}", f"the result cannot be written: {error.strerror}"),
+            remedy=tr("检查输出所去的设备是否已满", "check whether the device that output goes to is full"),
+        )
+    what = f"{type(error).__name__}: {error}"
+    return InternalError(
+        tr(f"程序自身出错（{what}）", f"a fault of this program ({what})"),
+        remedy=tr(
+            f"设置环境变量 {DEBUG}=1 后重试，并把输出交给支持人员；此次没有得出任何结论",
+            f"try again with {DEBUG}=1 in the environment and give the output to support; nothing was concluded",
+        ),
+    )
+
+
+def usage_error(error: BaseException) -> UsageError | None:
+    """The option parser's complaint in the language in use; None for anything else."""
+    say = getattr(error, "format_message", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(str(say and say()) + "\n")
+        finish(Exit.USAGE)
+    if say is None or getattr(error, "exit_code", None) != Exit.USAGE:
+        return None
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "mlb-offline"
+    said = str(say()).replace("Value error, ", "")
+    return UsageError(
+        _in_chinese(said) if current() == "zh" else said,
+        remedy=tr(f"用法见：{command} --help", f"see: {command} --help"),
+    )
+
+
+_PARSER_IN_CHINESE = (
+    (r"Missing (?:option|argument|parameter):? (.+?)\.?", r"缺少 \1"),
+    (r"No such option:? (.+?)(?: Did you mean.*|\.)?", r"没有选项 \1"),
+    (r"No such command (.+?)\.(?: Did you mean.*)?", r"没有命令 \1"),
+    (r"Got unexpected extra arguments? \((.+)\)", r"多余的参数：\1"),
+    (r"Option (.+) requires .*", r"选项 \1 需要一个值"),
+    (r"Invalid value for (.+?): (.+?)\.?", r"\1 的值无效：\2"),
+)
+
+
+def _in_chinese(said: str) -> str:
+    for pattern, chinese in _PARSER_IN_CHINESE:
+        found = re.fullmatch(pattern, said, re.DOTALL)
+        if found:
+            return found.expand(chinese).replace(" is not one of ", " 不在可选值之中：")
+    return said
+
+
+def leave(code: Any) -> NoReturn:
+    """Exit; commands give no code of their own when all went well."""
+    raise SystemExit(int(code) if isinstance(code, int) else int(Exit.DONE))
 
 
 def finish(code: Exit) -> NoReturn:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from mlb_offline.cli import main
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HEAVY = {
@@ -77,6 +80,69 @@ def test_an_unknown_language_command_or_option_is_a_usage_error() -> None:
         done = mlb(*arguments)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "chinese"),
+    [
+        (["verify"], "缺少 'F.html'"),
+        (["verify", "x", "--require", "foo"], "不在可选值之中"),
+        (["frobnicate"], "没有命令 'frobnicate'"),
+        (["run", "--frobnicate"], "没有选项 --frobnicate"),
+        (["keys", "show", "--passphrase-file"], "需要一个值"),
+    ],
+)
+def test_a_usage_error_comes_in_chinese_and_as_json_where_asked_for(words: list[str], chinese: str) -> None:
+    done = mlb(*words, "--lang", "zh")
+    assert done.returncode == 2
+    assert chinese in done.stderr
+    assert "处理办法" in done.stderr
+    for order in ([*words, "--json"], ["--json", *words]):
+        if order[-2] != "--passphrase-file":
+            assert json.loads(mlb(*order).stdout)["error"]["exit_code"] == 2
+
+
+def test_a_terminal_that_lacks_a_character_gets_an_escape(tmp_path: Path) -> None:
+    done = mlb("keys", "new", "--kind", "report", "--out", str(tmp_path), "--lang", "zh", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "\\u6307\\u7eb9" in done.stdout
+
+
+def test_output_that_cannot_be_written_is_no_verdict(tmp_path: Path) -> None:
+    assert mlb("keys", "new", "--kind", "report", "--out", str(tmp_path)).returncode == 0
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "mlb_offline", "keys", "show", str(tmp_path / "report.pub.pem")]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 3
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_has_read_enough_is_no_failure() -> None:
+    command = f"{sys.executable} -m mlb_offline --help | head -1; exit ${{PIPESTATUS[0]}}"
+    assert subprocess.run(["bash", "-c", command], capture_output=True, timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize(("words", "code"), [(["verify", "x", "--trust", "y"], 4), (["keys", "show", "x"], 70)])
+def test_a_fault_of_the_program_is_said_and_is_never_a_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], code: int
+) -> None:
+    def broken(*_arguments: object, **_options: object) -> None:
+        raise ZeroDivisionError("7")
+
+    monkeypatch.setattr("mlb_offline.trust.store.load_trust", broken)
+    monkeypatch.setattr("mlb_offline.trust.files.read_small", broken)
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--json"])
+    assert end.value.code == code
+    said = capsys.readouterr()
+    assert json.loads(said.out)["error"]["exit_code"] == code
+    assert "ZeroDivisionError: 7" in said.err
+    assert "Traceback" not in said.err
+    monkeypatch.setenv("MLB_DEBUG", "1")
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "Traceback" in capsys.readouterr().err
 
 
 def test_version_is_printed() -> None:
