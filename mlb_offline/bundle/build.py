@@ -39,7 +39,7 @@ from mlb_offline.bundle.manifest import (
 )
 from mlb_offline.bundle.opening import verify_bundle
 from mlb_offline.bundle.payload import OpenedDataset, write_dataset
-from mlb_offline.bundle.source import Source, SourceDataset
+from mlb_offline.bundle.source import UNNAMED_PUBLISHER, Source, SourceDataset
 from mlb_offline.configuration import explain
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
@@ -79,6 +79,15 @@ def build_bundle(
         InputError: the source cannot be a bundle (dates, sizes), or ``out`` exists or cannot be written.
         UsageError: ``signing_key`` is no publisher's.
     """
+    if source.publisher == UNNAMED_PUBLISHER:
+        raise InputError(
+            tr("尚未填写发布者", "the publisher is not named yet"),
+            file="bundle.toml",
+            field="publisher",
+            remedy=tr(
+                "在源文件夹的 bundle.toml 中填写 publisher 与 title", "fill in publisher and title in bundle.toml"
+            ),
+        )
     own = signing_key.publisher_recipient()
     seed = os.urandom(SEED_LENGTH) if shuffle_seed is None else shuffle_seed
     if len(seed) != SEED_LENGTH:

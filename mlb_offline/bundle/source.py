@@ -28,6 +28,8 @@ from mlb_offline.language import tr
 
 BUNDLE_TOML = "bundle.toml"
 MAX_LINE = 4 * 1024 * 1024
+UNNAMED_PUBLISHER = "(请填写发布者 / name the publisher)"
+"""What an importer writes as the publisher: nothing is sealed under it."""
 
 
 @dataclass(frozen=True)

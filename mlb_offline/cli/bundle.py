@@ -21,7 +21,9 @@ app = typer.Typer(
 )
 app.command("import")(import_command)
 
-BundleArgument = Annotated[Path, typer.Argument(metavar="F.mlbb", help=tr("数据包文件", "the bundle file"))]
+BundleArgument = Annotated[
+    Path, typer.Argument(metavar="F.mlbb", readable=False, help=tr("数据包文件", "the bundle file"))
+]
 
 _CLAIMS = {
     "publisher-key": ("发布者公钥在可信之列", "the publisher's key is trusted"),
@@ -41,13 +43,19 @@ _CLAIMS = {
 @app.command("build", help=tr("检查源文件夹，封装并签名", "check a source folder, seal it for its recipients, sign it"))
 def build(
     *,
-    source: Annotated[Path, typer.Argument(metavar="SRC", help=tr("源文件夹", "the source folder"))],
-    sign_key: Annotated[Path, typer.Option(help=tr("发布者私钥文件", "the publisher's private key file"))],
-    out: Annotated[Path, typer.Option(metavar="F.mlbb", help=tr("要写的数据包文件", "the bundle file to write"))],
+    source: Annotated[Path, typer.Argument(metavar="SRC", readable=False, help=tr("源文件夹", "the source folder"))],
+    sign_key: Annotated[
+        Path,
+        typer.Option(metavar="PATH", readable=False, help=tr("发布者私钥文件", "the publisher's private key file")),
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="F.mlbb", readable=False, help=tr("要写的数据包文件", "the bundle file to write"))
+    ],
     recipient: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="PUB",
+            readable=False,
             help=tr(
                 "医院的 *.recipient.json（可多次给出）；发布者自己总能打开",
                 "a hospital's *.recipient.json (repeatable); the publisher can always open it",
@@ -60,9 +68,9 @@ def build(
     """Check a source folder, seal it for its recipients and sign it."""
     from mlb_offline.bundle.build import build_bundle
     from mlb_offline.bundle.source import read_source
-    from mlb_offline.trust.keys import load_recipient_public, load_signing_key
+    from mlb_offline.trust.keys import KeyKind, load_recipient_public, load_signing_key
 
-    key = load_signing_key(sign_key, unlock(sign_key, passphrase_file))
+    key = load_signing_key(sign_key, unlock(sign_key, passphrase_file), KeyKind.PUBLISHER)
     recipients = [load_recipient_public(path) for path in recipient or []]
     manifest = build_bundle(read_source(source), key, recipients, out, now=datetime.now(UTC))
     lines = [
@@ -100,9 +108,11 @@ def verify(
     key: Annotated[
         Path | None,
         typer.Option(
+            metavar="PATH",
+            readable=False,
             help=tr(
                 "接收私钥文件；给出则连内容一并检查", "recipient private key file; with it the content is checked too"
-            )
+            ),
         ),
     ] = None,
     passphrase_file: PassphraseOption = None,

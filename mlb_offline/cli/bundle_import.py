@@ -21,13 +21,19 @@ _SHOWN = 20
 def import_command(
     *,
     importer: Annotated[str, typer.Argument(metavar="mlb|cmexam|cblue|table", help=tr("导入器", "the importer"))],
-    path: Annotated[Path, typer.Argument(metavar="IN", help=tr("要读的文件或文件夹", "the file or folder to read"))],
+    path: Annotated[
+        Path, typer.Argument(metavar="IN", readable=False, help=tr("要读的文件或文件夹", "the file or folder to read"))
+    ],
     out: Annotated[
-        Path, typer.Option(metavar="SRC", help=tr("源文件夹：新建或追加", "the source folder, new or to be added to"))
+        Path,
+        typer.Option(
+            metavar="SRC", readable=False, help=tr("源文件夹：新建或追加", "the source folder, new or to be added to")
+        ),
     ],
     dataset: Annotated[str | None, typer.Option(metavar="NAME", help=tr("数据集", "the dataset"))] = None,
     mapping: Annotated[
-        Path | None, typer.Option(metavar="F.toml", help=tr("table 的映射文件", "the mapping, for table"))
+        Path | None,
+        typer.Option(metavar="F.toml", readable=False, help=tr("table 的映射文件", "the mapping, for table")),
     ] = None,
     accept_refusals: Annotated[
         bool,

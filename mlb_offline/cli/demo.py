@@ -13,7 +13,12 @@ from mlb_offline.language import tr
 
 
 def demo_command(
-    out: Annotated[Path, typer.Option("--out", help=tr("输出文件夹", "folder for the reports and all else"))],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", metavar="PATH", readable=False, help=tr("输出文件夹", "folder for the reports and all else")
+        ),
+    ],
     as_json: JsonFlag = False,
 ) -> None:
     """Seal a bundle, run two targets on it, report and verify, showing every command."""

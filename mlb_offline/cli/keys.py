@@ -50,7 +50,9 @@ def new(
             )
         ),
     ],
-    out: Annotated[Path, typer.Option(help=tr("存放密钥文件的文件夹", "folder for the key files"))],
+    out: Annotated[
+        Path, typer.Option(metavar="PATH", readable=False, help=tr("存放密钥文件的文件夹", "folder for the key files"))
+    ],
     passphrase_file: PassphraseOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -81,7 +83,9 @@ def new(
 
 @app.command("show", help=tr("查看密钥文件及其指纹", "show a key file and its fingerprint"))
 def show(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help=tr("公钥或私钥文件", "a public or private key file"))],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", readable=False, help=tr("公钥或私钥文件", "a public or private key file"))
+    ],
     passphrase_file: PassphraseOption = None,
     as_json: JsonFlag = False,
 ) -> None:

@@ -28,23 +28,38 @@ TrustOption = Annotated[
     list[Path],
     typer.Option(
         "--trust",
+        metavar="PATH",
+        readable=False,
         help=tr("可信公钥、证书或其文件夹（可多次给出）", "trusted public key, certificate or folder (repeatable)"),
     ),
 ]
 KeyOption = Annotated[
-    Path, typer.Option("--key", help=tr("医院的接收私钥文件", "the hospital's recipient private key file"))
+    Path,
+    typer.Option(
+        "--key",
+        metavar="PATH",
+        readable=False,
+        help=tr("医院的接收私钥文件", "the hospital's recipient private key file"),
+    ),
 ]
 PassphraseOption = Annotated[
     Path | None,
-    typer.Option("--passphrase-file", help=tr("存有口令的文件", "file that holds the passphrase of private keys")),
+    typer.Option(
+        "--passphrase-file",
+        metavar="PATH",
+        readable=False,
+        help=tr("存有口令的文件", "file that holds the passphrase of private keys"),
+    ),
 ]
 StateOption = Annotated[
     Path | None,
     typer.Option(
         "--state",
+        metavar="PATH",
+        readable=False,
         help=tr(
-            "状态目录（回滚记录、尝试次数）；默认 $MLB_STATE",
-            "state folder (rollback, attempts); default $MLB_STATE",
+            "状态目录（回滚记录、尝试次数）；默认 $MLB_STATE，否则 ~/.local/state/mlb-offline",
+            "state folder (rollback, attempts); default $MLB_STATE, else ~/.local/state/mlb-offline",
         ),
     ),
 ]

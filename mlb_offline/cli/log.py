@@ -26,7 +26,9 @@ def log() -> None:
     ),
 )
 def verify(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help=tr("run --out 所写的目录", "what run --out wrote"))],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", readable=False, help=tr("run --out 所写的目录", "what run --out wrote"))
+    ],
     as_json: JsonFlag = False,
 ) -> None:
     """Verify the log of the run in DIR."""

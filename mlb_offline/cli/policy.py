@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-PolicyFile = Annotated[Path, typer.Argument(metavar="F.toml", help=tr("策略文件", "policy file"))]
+PolicyFile = Annotated[Path, typer.Argument(metavar="F.toml", readable=False, help=tr("策略文件", "policy file"))]
 
 
 @app.command("show", help=tr("显示策略（默认为随附策略）", "show a policy (by default the shipped one)"))
 def show(
-    file: Annotated[Path | None, typer.Argument(metavar="[F.toml]", help=tr("策略文件", "policy file"))] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[F.toml]", readable=False, help=tr("策略文件", "policy file"))
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Print what a policy says."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mlb_offline.cli.keys import unlock
 from mlb_offline.cli.kit import JsonFlag, KeyOption, PassphraseOption, StateOption, emit
 from mlb_offline.language import tr
+
+if TYPE_CHECKING:
+    from mlb_offline.report.data import ReportData
+    from mlb_offline.run.results import RunResults
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -21,13 +25,21 @@ def group() -> None:
 
 @app.command("build", help=tr("由一次运行生成签名报告", "build the signed report of a run"))
 def build(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help=tr("运行目录", "folder of the run"))],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", readable=False, help=tr("运行目录", "folder of the run"))],
     *,
     key: KeyOption,
     sign_key: Annotated[
-        Path, typer.Option("--sign-key", help=tr("签署报告的私钥文件", "private key file that signs the report"))
+        Path,
+        typer.Option(
+            "--sign-key",
+            metavar="PATH",
+            readable=False,
+            help=tr("签署报告的私钥文件", "private key file that signs the report"),
+        ),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="F.html", help=tr("报告文件", "the report file"))],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="F.html", readable=False, help=tr("报告文件", "the report file"))
+    ],
     force: Annotated[bool, typer.Option("--force", help=tr("覆盖已有文件", "write over existing files"))] = False,
     passphrase_file: PassphraseOption = None,
     state: StateOption = None,  # noqa: ARG001 - goes with every command; attempts were recorded by the run
@@ -41,9 +53,9 @@ def build(
     from mlb_offline.report.page import wording
     from mlb_offline.run.invocation import stored_invocation
     from mlb_offline.run.results import read_results
-    from mlb_offline.trust.keys import load_recipient_key, load_signing_key
+    from mlb_offline.trust.keys import KeyKind, load_recipient_key, load_signing_key
 
-    signing_key = load_signing_key(sign_key, unlock(sign_key, passphrase_file))
+    signing_key = load_signing_key(sign_key, unlock(sign_key, passphrase_file), KeyKind.REPORT)
     recipient = load_recipient_key(key, unlock(key, passphrase_file))
     results = read_results(directory, recipient)
     policy = parse_policy(stored_invocation(directory).policy.encode(), file=directory)
@@ -60,7 +72,8 @@ def build(
     lines = [
         tr(f"报告：{built.path}", f"report: {built.path}"),
         tr(f"结论：{words['zh']}", f"verdict: {words['en'].lower()}"),
-        *([tr("仅供参考：不能作为通过", "indicative: it can never count as a pass")] if findings.indicative else []),
+        *_missing(results),
+        *reason_lines(built.data),
         tr(
             f"签署密钥指纹：{built.data.signers[0].fingerprint}",
             f"signing key fingerprint: {built.data.signers[0].fingerprint}",
@@ -68,3 +81,25 @@ def build(
         *(f"  {path}" for path in built.files[1:]),
     ]
     emit(result, as_json=as_json, lines=lines)
+
+
+def _missing(results: RunResults) -> list[str]:
+    missing = sum(outcome.outcome == "missing" for outcome in results.outcomes)
+    if results.complete and results.finished:
+        return []
+    n = len(results.outcomes)
+    return [tr(f"未完成：{n} 题中缺 {missing} 题", f"UNFINISHED: {missing} of {n} answers are missing")]
+
+
+def reason_lines(data: ReportData) -> list[str]:
+    """Why a report is indicative, and what else stands behind its verdict, one line each."""
+    from mlb_offline.report.page import say
+
+    sections = [("indicative", reason) for reason in data.findings.indicative]
+    sections += [("reason", reason) for reason in data.findings.reasons]
+    lines = []
+    for section, reason in sections:
+        texts = say(data.template, section, reason)
+        mark = tr("仅供参考：", "indicative: ") if section == "indicative" else ""
+        lines.append(f"  {mark}{tr(texts['zh'], texts['en'])}")
+    return lines

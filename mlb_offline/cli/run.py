@@ -22,7 +22,12 @@ OUTCOMES = ("right", "wrong", "scored", "unreadable", "failed", "unjudged")
 
 def run_command(
     *,
-    bundle: Annotated[Path, typer.Option("--bundle", help=tr("密封的题包（.mlbb）", "sealed bundle (.mlbb)"))],
+    bundle: Annotated[
+        Path,
+        typer.Option(
+            "--bundle", metavar="PATH", readable=False, help=tr("密封的题包（.mlbb）", "sealed bundle (.mlbb)")
+        ),
+    ],
     trust: TrustOption,
     key: KeyOption,
     target: Annotated[
@@ -37,28 +42,49 @@ def run_command(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help=tr("新运行的目录（须为空）", "folder of the new run (must be empty)"))
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="PATH",
+            readable=False,
+            help=tr("新运行的目录（须为空）", "folder of the new run (must be empty)"),
+        ),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option("--resume", metavar="DIR", help=tr("继续该目录中的运行", "go on with the run in DIR"))
+        Path | None,
+        typer.Option(
+            "--resume", metavar="DIR", readable=False, help=tr("继续该目录中的运行", "go on with the run in DIR")
+        ),
     ] = None,
     target_config: Annotated[
-        Path | None, typer.Option("--target-config", help=tr("目标配置（TOML）", "target config (TOML)"))
+        Path | None,
+        typer.Option(
+            "--target-config", metavar="PATH", readable=False, help=tr("目标配置（TOML）", "target config (TOML)")
+        ),
     ] = None,
     policy: Annotated[
         Path | None,
-        typer.Option("--policy", help=tr("判定策略（TOML），随运行固定", "policy (TOML), fixed with the run")),
+        typer.Option(
+            "--policy",
+            metavar="PATH",
+            readable=False,
+            help=tr("判定策略（TOML），随运行固定", "policy (TOML), fixed with the run"),
+        ),
     ] = None,
     declaration: Annotated[
         Path | None,
         typer.Option(
-            "--declaration", help=tr("医院声明（TOML），随运行固定", "declaration (TOML), fixed with the run")
+            "--declaration",
+            metavar="PATH",
+            readable=False,
+            help=tr("医院声明（TOML），随运行固定", "declaration (TOML), fixed with the run"),
         ),
     ] = None,
     dataset: Annotated[
         list[str] | None,
         typer.Option(
             "--dataset",
+            metavar="NAME",
             help=tr(
                 "只测这些数据集（可多次给出；结果仅供参考）",
                 "these datasets only (repeatable; makes the run indicative)",
@@ -69,16 +95,21 @@ def run_command(
         int | None,
         typer.Option(
             "--limit",
+            metavar="N",
             help=tr(
                 "每个数据集只测前 N 题（结果仅供参考）", "the first N items of each dataset (makes the run indicative)"
             ),
         ),
     ] = None,
     concurrency: Annotated[
-        int | None, typer.Option("--concurrency", help=tr("同时进行的请求数，默认 8", "requests at a time, default 8"))
+        int | None,
+        typer.Option(
+            "--concurrency", metavar="N", help=tr("同时进行的请求数，默认 8", "requests at a time, default 8")
+        ),
     ] = None,
     repeats: Annotated[
-        int | None, typer.Option("--repeats", help=tr("每题询问次数，默认 1", "times each item is asked, default 1"))
+        int | None,
+        typer.Option("--repeats", metavar="N", help=tr("每题询问次数，默认 1", "times each item is asked, default 1")),
     ] = None,
     estimate: Annotated[
         bool,
@@ -131,8 +162,10 @@ def _run(request: RunRequest, *, as_json: bool) -> None:
     from mlb_offline.run.session import run_request
 
     summary = run_request(request, sys.stderr)
-    words = ["mlb-offline", "report", "build", str(summary.directory), "--key", str(request.key)]
-    next_command = shlex.join([*words, "--sign-key", "report.key.json", "--out", "report.html"])
+    # Keys stand together as `keys new` makes them; a hospital that keeps them apart sees which one is meant.
+    sign_key = request.key.with_name("report.key.json")
+    words = ["mlb-offline", "report", "build", summary.directory, "--key", request.key, "--sign-key", sign_key]
+    next_command = shlex.join(str(word) for word in [*words, "--out", "report.html"])
     emit(
         {
             "run": summary.run_id,

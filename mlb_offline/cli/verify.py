@@ -13,6 +13,7 @@ from mlb_offline.errors import Exit, TrustError
 from mlb_offline.language import tr
 
 if TYPE_CHECKING:
+    from mlb_offline.report.data import ReportData
     from mlb_offline.report.verify import VerifiedReport
 
 
@@ -23,13 +24,16 @@ class Require(StrEnum):
 
 
 def verify_command(
-    report: Annotated[Path, typer.Argument(metavar="F.html", help=tr("报告文件", "the report file"))],
+    report: Annotated[Path, typer.Argument(metavar="F.html", readable=False, help=tr("报告文件", "the report file"))],
     *,
     trust: TrustOption,
     items: Annotated[
         Path | None,
         typer.Option(
-            "--items", help=tr("逐题结果文件；默认为报告旁的那一份", "items file; default: the one beside the report")
+            "--items",
+            metavar="PATH",
+            readable=False,
+            help=tr("逐题结果文件；默认为报告旁的那一份", "items file; default: the one beside the report"),
         ),
     ] = None,
     require: Annotated[
@@ -84,7 +88,8 @@ def _require_pass(verified: VerifiedReport) -> None:
 
 
 def _lines(verified: VerifiedReport) -> list[str]:
-    from mlb_offline.report.page import say, wording
+    from mlb_offline.cli.report import reason_lines
+    from mlb_offline.report.page import wording
 
     data = verified.data
     verdict = wording(data.template)["verdict"][verified.verdict]
@@ -112,13 +117,25 @@ def _lines(verified: VerifiedReport) -> list[str]:
             )
         )
     lines.append(tr(f"结论：{verdict['zh']}", f"verdict: {verdict['en'].lower()}"))
+    lines += _subject(data)
     if verified.valid_until is not None:
         day = verified.valid_until.date()
         lines.append(tr(f"有效期至 {day}（UTC）", f"valid until {day} (UTC)"))
-    sections = [("indicative", reason) for reason in data.findings.indicative]
-    sections += [("reason", reason) for reason in data.findings.reasons]
-    for section, reason in sections:
-        texts = say(data.template, section, reason)
-        mark = tr("仅供参考：", "indicative: ") if section == "indicative" else ""
-        lines.append(f"  {mark}{tr(texts['zh'], texts['en'])}")
+    lines += reason_lines(data)
     return lines
+
+
+def _subject(data: ReportData) -> list[str]:
+    """What was evaluated, on what, and by whose rules: without it a verdict says nothing."""
+    identity, policy = data.run.identity, data.policy.policy
+    declared = identity.declaration
+    model = declared.get("model_version") or identity.target.get("model") or identity.target.get("kind", "")
+    who = ", ".join(f"{person['name']} ({person['role']}, {person['date']})" for person in policy["approvers"])
+    bundle = identity.bundle
+    return [
+        tr(f"医院：{declared.get('hospital', '—')}", f"hospital: {declared.get('hospital', '—')}"),
+        tr(f"被测模型：{model}", f"model under test: {model}"),
+        tr(f"数据包：{bundle.title}，第 {bundle.version} 版", f"bundle: {bundle.title}, version {bundle.version}"),
+        tr(f"题数：{sum(sample.n for sample in data.samples)}", f"items: {sum(sample.n for sample in data.samples)}"),
+        tr(f"策略：{policy['name']}，批准人：{who or '—'}", f"policy: {policy['name']}, approved by: {who or '—'}"),
+    ]

@@ -101,16 +101,16 @@ def _recipient(seed: bytes, kind: str, demonstration: bool) -> RecipientKey:
     return RecipientKey.from_seed(seed, kind, demonstration=demonstration)
 
 
-def load_signing_key(path: Path, passphrase: str | None) -> SigningKey:
-    """Read a private key that signs: of a publisher or for reports.
+def load_signing_key(path: Path, passphrase: str | None, *kinds: KeyKind) -> SigningKey:
+    """Read a private key that signs, of one of these kinds; none given: a publisher's or one for reports.
 
     Raises:
         InputError: no such file, or no private key file.
         TrustError: others may read it, the passphrase is missing or wrong, or it was changed.
-        UsageError: it is a hospital's key, which does not sign.
+        UsageError: it is of another kind.
     """
     private = read_private(path)
-    _expect(private, path, KeyKind.PUBLISHER, KeyKind.REPORT)
+    _expect(private, path, *(kinds or (KeyKind.PUBLISHER, KeyKind.REPORT)))
     seed = private.unseal(passphrase, file=path)
     return SigningKey.from_seed(seed, private.kind, demonstration=private.demonstration)
 

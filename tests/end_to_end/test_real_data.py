@@ -11,6 +11,7 @@ from pathlib import Path
 
 from shop import Command, Shop
 
+from mlb_offline.bundle.source import UNNAMED_PUBLISHER
 from mlb_offline.demo.llama_server import llama_server
 from mlb_offline.demo.tiny_gguf import write_tiny_gguf
 from mlb_offline.run.database import open_for_reading
@@ -25,6 +26,11 @@ REAL_ITEMS = int(os.environ.get("MLB_REAL_ITEMS", "12"))
 def seal(mlb: Command, shop: Shop, source: Path, out: Path) -> dict[str, object]:
     """Build a bundle by the command line and verify all of it with the hospital's key."""
     words = ["--sign-key", shop.keys / "publisher.key.json", "--recipient", shop.keys / "hospital.recipient.json"]
+    unnamed = mlb("bundle", "build", source, *words, "--out", out)
+    assert (unnamed.code, out.exists()) == (3, False)
+    assert "publisher" in unnamed.err
+    toml = source / "bundle.toml"
+    toml.write_text(toml.read_text("utf-8").replace(UNNAMED_PUBLISHER, "The tests"), "utf-8")
     built = mlb("bundle", "build", source, *words, "--out", out)
     assert built.code == 0, built.err
     verified = mlb("bundle", "verify", out, "--trust", shop.trust, "--key", shop.keys / "hospital.key.json", "--json")

@@ -12,7 +12,7 @@ from mlb_offline.bundle.importers.files import parse_json, read_text
 from mlb_offline.bundle.importers.mlb import import_mlb
 from mlb_offline.bundle.importers.result import Imported
 from mlb_offline.bundle.importers.table import import_table
-from mlb_offline.bundle.source import Source, write_source
+from mlb_offline.bundle.source import UNNAMED_PUBLISHER, Source, write_source
 from mlb_offline.errors import InputError, UsageError
 from mlb_offline.language import tr
 
@@ -79,7 +79,7 @@ def land(imported: Imported, out: Path, importer: str) -> Path | None:
         title=tr(f"由 {importer} 导入", f"imported with {importer}"),
         series=uuid4(),
         version=1,
-        publisher=tr("（请在 bundle.toml 中填写发布者）", "(name the publisher in bundle.toml)"),
+        publisher=UNNAMED_PUBLISHER,
         issued=None,
         expires=None,
         demonstration=False,
