@@ -88,7 +88,16 @@ class Demonstration:
         source = read_source(self._source)
         # A Unix socket's path may not be longer than 107 bytes: the demonstration's own folder may be.
         with tempfile.TemporaryDirectory(prefix="mlb-demo-") as sockets:
-            return [self._llama(Path(sockets)), self._scripted(Path(sockets), source)]
+            try:
+                return [self._llama(Path(sockets)), self._scripted(Path(sockets), source)]
+            except KeyboardInterrupt:
+                self._say(
+                    tr(
+                        "演示已中断，其服务器已停止；请重新运行 demo（上面的 --resume 命令不再有效）",
+                        "the demonstration was stopped, its servers with it: start demo again (--resume would find none)",
+                    )
+                )
+                raise
 
     def _make_keys(self) -> None:
         self._say(tr("生成演示密钥（仅供演示，绝不会判定通过）", "making demonstration keys (they can never pass)"))

@@ -54,7 +54,7 @@ def split(data: bytes, *, file: str | Path) -> Split:
     """
     count = data.count(OPEN)
     if count == 0:
-        refuse("文件没有签名尾部，或尾部已损坏", "the file has no signature trailer, or a damaged one", file)
+        refuse("这不是报告，或其签名尾部缺失或损坏", "this is no report, or its trailer is missing or damaged", file)
     if count > 1:
         refuse(f"文件有 {count} 个签名尾部", f"the file has {count} signature trailers", file)
     if not data.endswith(CLOSE):

@@ -29,7 +29,7 @@ class Declaration(BaseModel):
     vendor: Text | None = None
     model: Text | None = None
     model_version: Text | None = None
-    weights_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    weights_sha256: Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{64}\z")] | None = None
     intended_use: Text | None = None
     operator: Text | None = None
     reviewer: Text | None = None
@@ -55,5 +55,5 @@ def load_declaration(path: Path | None) -> Declaration:
     if path is None:
         return Declaration()
     keys = ", ".join(Declaration.model_fields)
-    remedy = tr(f"只使用这些键：{keys}", f"use these keys only: {keys}")
+    remedy = tr(f"可用的键：{keys}；说明见 docs/declaration.md", f"the keys are: {keys}; see docs/declaration.md")
     return load_toml(Declaration, path, what=tr("声明", "declaration"), remedy=remedy)

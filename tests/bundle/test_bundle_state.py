@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 from pathlib import Path
 
 import pytest
@@ -54,10 +55,48 @@ def test_the_latest_signature_is_that_of_the_publisher_whatever_the_series(state
 
 
 def test_attempts_are_counted_by_target_and_bundle_and_once_a_run(state):
-    assert [state.next_attempt("t", "b", run) for run in ("r1", "r2", "r1", "r3")] == [1, 2, 1, 3]
-    assert state.next_attempt("t", "other", "r9") == 1
-    assert state.next_attempt("other", "b", "r9") == 1
-    assert open_state(state.folder).next_attempt("t", "b", "r2") == 2
+    assert [state.next_attempt("t", "b", run).of_target for run in ("r1", "r2", "r1", "r3")] == [1, 2, 1, 3]
+    assert state.next_attempt("t", "other", "r9") == (1, 1)
+    assert state.next_attempt("other", "b", "r9").of_target == 1
+    assert open_state(state.folder).next_attempt("t", "b", "r2").of_target == 2
+
+
+def test_runs_on_a_bundle_are_counted_whatever_the_target_is_called(state):
+    asked = [("t", "r1"), ("renamed", "r2"), ("t", "r3"), ("renamed", "r2")]
+    assert [state.next_attempt(target, "b", run) for target, run in asked] == [(1, 1), (1, 2), (2, 3), (1, 2)]
+    assert open_state(state.folder).next_attempt("third", "b", "r4") == (1, 4)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"format": "mlb-offline/attempts/v1", "attempts": {"t b": "r"}}',
+        '{"format": "mlb-offline/attempts/v1", "attempts": {"t b": [1]}}',
+        '{"format": "mlb-offline/attempts/v1", "bundles": {"b": {}}}',
+        '{"format": "mlb-offline/attempts/v1", "bundles": []}',
+    ],
+)
+def test_damaged_attempts_are_refused_and_left_alone(state, content):
+    (state.folder / "attempts.json").write_text(content)
+    with pytest.raises(TrustError, match="damaged"):
+        state.next_attempt("t", "b", "r")
+    assert (state.folder / "attempts.json").read_text() == content
+
+
+def test_it_says_since_when_it_has_recorded_and_that_never_changes(state, tmp_path):
+    since = state.since()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", since)
+    file = state.folder / "state.json"
+    file.write_text(file.read_text().replace(since, "2026-01-31T08:00:00Z"))
+    state.next_attempt("t", "b", "r")
+    assert open_state(state.folder).since() == "2026-01-31T08:00:00Z"
+
+
+@pytest.mark.parametrize("created", ["1", '"today"', '"2026-01-31T08:00:00+08:00"', "null"])
+def test_a_state_folder_that_cannot_say_since_when_is_damaged(state, created):
+    (state.folder / "state.json").write_text(f'{{"format": "mlb-offline/state/v1", "created": {created}}}')
+    with pytest.raises(TrustError, match="damaged"):
+        open_state(state.folder)
 
 
 def _attempt(folder: Path, number: int) -> None:
@@ -71,7 +110,7 @@ def test_two_processes_never_count_the_same_attempt(state):
         worker.start()
     for worker in workers:
         worker.join(20)
-    assert state.next_attempt("t", "b", "last") == 9
+    assert state.next_attempt("t", "b", "last") == (9, 9)
 
 
 def seen(value: str) -> str:
