@@ -97,7 +97,10 @@ def open_container(path: Path) -> Iterator[Container]:
 def _read(path: Path, file: BinaryIO, size: int) -> Container:
     start = file.read(PREFIX)
     if not start.startswith(MAGIC):
-        raise _broken(path, tr("这不是数据包（.mlbb），或其开头已被改动", "this is no bundle (.mlbb), or its beginning was changed"))
+        raise _broken(
+            path,
+            tr("这不是数据包（.mlbb），或其开头已被改动", "this is no bundle (.mlbb), or its beginning was changed"),
+        )
     length = int.from_bytes(start[len(MAGIC) :], "big")
     if len(start) < PREFIX or not 2 <= length <= MAX_ENVELOPE:
         raise _broken(path, tr("信封长度无效", "the length of the envelope is not valid"))

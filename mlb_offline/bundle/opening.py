@@ -61,17 +61,14 @@ class OpenedBundle:
         publisher: the trusted key that signed it.
         file_sha256: of the whole file, 64 hex digits.
         datasets: by id, in the manifest's order.
-        rollback_override: a newer version was opened here before, and going back was allowed explicitly.
-        state_note: how the state folder stood: ``created`` (first use: nothing earlier can be remembered),
-            ``first-seen``, ``advanced``, ``unchanged`` or ``override``.
+        rollback: a newer version than this was used here before, and going back was allowed explicitly.
     """
 
     manifest: Manifest
     publisher: VerifyKey
     file_sha256: str
     datasets: Mapping[str, OpenedDataset]
-    rollback_override: bool
-    state_note: str
+    rollback: Rollback | None
 
 
 @dataclass(frozen=True)
@@ -127,33 +124,74 @@ def open_bundle(
     state: State,
     now: datetime,
     allow_rollback: bool = False,
+    in_use: str | None = None,
 ) -> OpenedBundle:
-    """Open a bundle for use.
+    """Open a bundle; ``remember_bundle`` says that it is used.
 
     Args:
         path: the ``.mlbb`` file.
         trust: pinned publisher keys.
         key: the recipient's private key.
-        state: remembers versions; advanced if, and only if, everything held.
+        state: remembers the versions used.
         now: the time, with its zone.
-        allow_rollback: open an older version than one opened here before; remembered in ``state``.
+        allow_rollback: open an older version than one used here before.
+        in_use: SHA-256 (hex) of the core of the bundle that a run began with: it was new enough then, and a newer
+            one seen since does not stop that run.
 
     Raises:
-        InputError: no such file, or the state folder cannot be written.
+        InputError: no such file.
         TrustError: the first claim that does not hold.
     """
     with open_container(path) as container:
         signed = _check_signature(container, trust)
         in_force = _check_validity(signed, now, path)
         check_clock(signed.publisher.keyid, state, now, file=path)
-        rollback = find_rollback(signed.manifest.core, signed.publisher.keyid, state)
+        rollback = None
+        if signed.manifest.core_digest().hex() != in_use:
+            rollback = find_rollback(signed.manifest.core, signed.publisher.keyid, state)
         if rollback is not None and not allow_rollback:
             raise refuse_rollback(signed.manifest.core, rollback, file=path)
         unwrapped = _unwrap(in_force, key, path)
         intact = _check_payload_hash(container, in_force)
         datasets = _open_payload(container, unwrapped, intact)
-    note = _remember(signed, state, rollback, now)
-    return OpenedBundle(signed.manifest, signed.publisher, intact.file_sha256, datasets, rollback is not None, note)
+    return OpenedBundle(signed.manifest, signed.publisher, intact.file_sha256, datasets, rollback)
+
+
+def remember_bundle(opened: OpenedBundle, state: State, now: datetime) -> str:
+    """Record that a run uses this bundle: from now on its datasets may not go back behind it.
+
+    Apart from ``open_bundle``, so that a look at a newer bundle, or a start that failed, does not stop a run that is
+    under way with an older one.
+
+    Returns:
+        how the state folder stood: ``created`` (first use: nothing earlier can be remembered), ``first-seen``,
+        ``advanced``, ``unchanged`` or ``override``.
+
+    Raises:
+        InputError: the state folder cannot be written.
+    """
+    core, publisher, rollback = opened.manifest.core, opened.publisher.keyid, opened.rollback
+    ids = [entry.id for entry in core.datasets]
+    known = any(state.rollback(publisher, core.series, dataset) for dataset in ids)
+    if rollback is not None:
+        state.record_override(
+            {
+                "time": format_time(now),
+                "publisher": publisher,
+                "series": core.series,
+                "bundle": core.bundle,
+                "version": core.version,
+                "seen": {"dataset": rollback.dataset, "version": rollback.version, "signed": rollback.signed},
+            }
+        )
+    rose = state.advance(publisher, core.series, ids, Seen(core.version, core.issued))
+    if rollback is not None:
+        return "override"
+    if state.created:
+        return "created"
+    if not known:
+        return "first-seen"
+    return "advanced" if rose else "unchanged"
 
 
 def verify_bundle(path: Path, trust: TrustSet, *, key: RecipientKey | None, now: datetime) -> Verified:
@@ -285,31 +323,6 @@ def _open_payload(container: Container, unwrapped: _Unwrapped, intact: _Intact) 
             "payload.plain_sha256",
         )
     return read_payload(content, manifest, intact.in_force.datasets, file=container.path)
-
-
-def _remember(signed: _Signed, state: State, rollback: Rollback | None, now: datetime) -> str:
-    core, publisher = signed.manifest.core, signed.publisher.keyid
-    ids = [entry.id for entry in core.datasets]
-    known = any(state.rollback(publisher, core.series, dataset) for dataset in ids)
-    if rollback is not None:
-        state.record_override(
-            {
-                "time": format_time(now),
-                "publisher": publisher,
-                "series": core.series,
-                "bundle": core.bundle,
-                "version": core.version,
-                "seen": {"dataset": rollback.dataset, "version": rollback.version, "signed": rollback.signed},
-            }
-        )
-    rose = state.advance(publisher, core.series, ids, Seen(core.version, core.issued))
-    if rollback is not None:
-        return "override"
-    if state.created:
-        return "created"
-    if not known:
-        return "first-seen"
-    return "advanced" if rose else "unchanged"
 
 
 def _changed(path: Path, message: str, field: str) -> TrustError:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlb_offline.errors import InputError, TrustError
 from mlb_offline.language import tr
@@ -28,6 +29,21 @@ _FORMATS = {
     _ROLLBACK: "mlb-offline/rollback/v1",
     _ATTEMPTS: "mlb-offline/attempts/v1",
 }
+
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+class Attempt(NamedTuple):
+    """Numbers of a run, from 1, as far as recorded here.
+
+    Attributes:
+        of_target: among the runs of its target on its bundle.
+        on_bundle: among all runs on its bundle, whatever the target.
+    """
+
+    of_target: int
+    on_bundle: int
 
 
 @dataclass(frozen=True)
@@ -101,10 +117,15 @@ class State:
             content.setdefault("overrides", []).append(entry)
             self._write(_ROLLBACK, content)
 
-    def next_attempt(self, target_fingerprint: str, bundle_uuid: str, run_id: str) -> int:
-        """The number, from 1, of this run among all runs of this target on this bundle.
+    def next_attempt(self, target_fingerprint: str, bundle_uuid: str, run_id: str) -> Attempt:
+        """The numbers of this run among those of this target on this bundle, and among all on this bundle.
 
-        Asking again for the same run gives the same number.
+        Asking again for the same run gives the same numbers.
+
+        Args:
+            target_fingerprint: of what the target is; a target under another name has another.
+            bundle_uuid: of the bundle.
+            run_id: of the run.
 
         Raises:
             InputError: the folder cannot be written.
@@ -112,11 +133,31 @@ class State:
         """
         with self._locked():
             content = self._read(_ATTEMPTS)
-            runs = content.setdefault("attempts", {}).setdefault(f"{target_fingerprint} {bundle_uuid}", [])
-            if run_id not in runs:
+            of_target = self._runs(content, "attempts", f"{target_fingerprint} {bundle_uuid}")
+            on_bundle = self._runs(content, "bundles", bundle_uuid)
+            new = [runs for runs in (of_target, on_bundle) if run_id not in runs]
+            for runs in new:
                 runs.append(run_id)
+            if new:
                 self._write(_ATTEMPTS, content)
-            return int(runs.index(run_id)) + 1
+            return Attempt(of_target.index(run_id) + 1, on_bundle.index(run_id) + 1)
+
+    def since(self) -> str:
+        """When the folder was made, RFC 3339, UTC, seconds: what was run before is not recorded in it.
+
+        Raises:
+            TrustError: the record is damaged.
+        """
+        created = self._read(_STATE).get("created")
+        if not isinstance(created, str) or _TIME.fullmatch(created) is None:
+            raise _damaged(self.folder / _STATE)
+        return created
+
+    def _runs(self, content: dict[str, Any], part: str, key: str) -> list[str]:
+        runs = content.setdefault(part, {}).setdefault(key, [])
+        if not isinstance(runs, list) or not all(isinstance(run, str) for run in runs):
+            raise _damaged(self.folder / _ATTEMPTS)
+        return runs
 
     def _read(self, name: str) -> dict[str, Any]:
         path = self.folder / name
@@ -128,7 +169,7 @@ class State:
             raise _unusable(path, error) from None
         except (ValueError, RecursionError):
             raise _damaged(path) from None
-        parts = {"seen": dict, "overrides": list, "attempts": dict}
+        parts = {"seen": dict, "overrides": list, "attempts": dict, "bundles": dict}
         if not isinstance(content, dict) or content.get("format") != _FORMATS[name]:
             raise _damaged(path)
         if not all(isinstance(content[key], kind) for key, kind in parts.items() if key in content):
@@ -188,7 +229,7 @@ def open_state(path: Path | None) -> State:
         if not (folder / _STATE).exists():
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             probe._write(_STATE, {"format": _FORMATS[_STATE], "created": now})
-    probe._read(_STATE)
+    probe.since()
     return State(folder, created=not known)
 
 

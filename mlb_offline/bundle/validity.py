@@ -125,12 +125,12 @@ def refuse_rollback(core: Core, found: Rollback, *, file: Path) -> TrustError:
             f"数据包回滚：数据集 {found.dataset} 已用过版本 {found.version}（签发于 {found.signed}），"
             f"此数据包为版本 {core.version}（签发于 {core.issued}）",
             f"the bundle is an old one: version {found.version} of dataset {found.dataset} (issued {found.signed}) "
-            f"was opened here, this is version {core.version} (issued {core.issued})",
+            f"was used here, this is version {core.version} (issued {core.issued})",
         ),
         file=file,
         field="core.version",
         remedy=tr(
-            "使用最新数据包；确需回退时须明确允许，报告会印出",
-            "use the newest bundle; going back must be allowed explicitly, and the report prints it",
+            "使用最新的数据包；确需回退时加 --allow-rollback，但其报告不能作为通过",
+            "use the newest bundle; --allow-rollback goes back, and then the report can never count as a pass",
         ),
     )

@@ -24,6 +24,7 @@ from mlb_offline.run.migrations import migrations, refuse_newer
 STORE_NAME = "run.sqlite"
 LOCK_NAME = "run.lock"
 
+_TABLES = frozenset({"run", "items", "records", "events"})
 _UNWRITABLE = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -49,6 +50,17 @@ def database_errors(file: Path) -> Iterator[None]:
         raise _explained(file, error, sqlite3.SQLITE_CORRUPT) from None
     except OSError as error:
         raise _unwritable(file, error.strerror or str(error)) from None
+
+
+@contextmanager
+def reading_errors(file: Path) -> Iterator[None]:
+    """``database_errors``; what else a damaged schema or cell makes of those who read it is ``TrustError`` too."""
+    try:
+        with database_errors(file):
+            yield
+    except (LookupError, TypeError, ValueError, AttributeError, AssertionError) as error:
+        named = ValueError(f"{type(error).__name__}: {error}")
+        raise _explained(file, named, sqlite3.SQLITE_CORRUPT) from None
 
 
 def _explained(file: Path, error: Exception, code: int) -> InputError | TrustError:
@@ -164,15 +176,18 @@ def open_database(directory: Path, *, new: bool = False) -> Database:
         TrustError: it is damaged.
     """
     file = _existing(directory)
-    with database_errors(file):
+    with reading_errors(file):
         db = _connect(file, "mode=rw")
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        refuse_newer(db, file)
-        if not new:
-            # Tables are made in a file of ours only.
-            db.execute("SELECT count(*) FROM run")
-        migrations.apply(db)
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            if not new:
+                # Tables are made in a file of ours only.
+                _check_ours(db, file)
+            migrations.apply(db)
+        except BaseException:
+            db.close()
+            raise
     return db
 
 
@@ -184,17 +199,47 @@ def open_for_reading(directory: Path) -> Database:
         TrustError: it is damaged.
     """
     file = _existing(directory)
-    with database_errors(file):
+    with reading_errors(file):
         db = _connect(file, "mode=ro")
-        db.execute("BEGIN")
-        refuse_newer(db, file)
-        db.execute("SELECT count(*) FROM run").fetchone()
+        try:
+            db.execute("BEGIN")
+            _check_ours(db, file)
+        except BaseException:
+            db.close()
+            raise
     return db
+
+
+def _check_ours(db: Database, file: Path) -> None:
+    """Refuse a file of a newer version, of something else, or in which no run was ever entered."""
+    refuse_newer(db, file)
+    found = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").fetchall()
+    tables = {name for (name,) in found}
+    empty = all(db.execute(f"SELECT count(*) FROM {name}").fetchone() == (0,) for name in _TABLES & tables)  # noqa: S608
+    if tables <= _TABLES | {"_migrations"} and empty:
+        raise _never_begun(file.parent)
+    db.execute("SELECT count(*) FROM run").fetchone()
+
+
+def _never_begun(directory: Path) -> InputError:
+    return InputError(
+        tr(
+            "这里没有可继续的运行：进程在建立运行时被终止，尚未提问",
+            "there is no run here to go on with: its process ended while making it, before anything was asked",
+        ),
+        file=directory,
+        remedy=tr(
+            "删除该目录，用 run --out 重新开始（若有备份则恢复备份）",
+            "remove the folder and start again with run --out (or restore a backup, if there is one)",
+        ),
+    )
 
 
 def _existing(directory: Path) -> Path:
     file = directory / STORE_NAME
     if not file.is_file():
+        if (directory / LOCK_NAME).is_file():
+            raise _never_begun(directory)
         raise InputError(
             tr("这里没有运行数据库", "there is no run here"),
             file=file,

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlb_offline.run.plan import Plan
 from mlb_offline.run.prepare import RunRequest, prepare
+from mlb_offline.run.storable import storable
 from mlb_offline.target.types import Target
 
 _TOKENS_PER_WIDE = 0.7
@@ -71,7 +72,7 @@ async def estimate(plan: Plan, target: Target) -> Estimate:
         TargetError: the target cannot be reached.
     """
     try:
-        probe = await target.probe()
+        probe = storable(await target.probe())
     finally:
         await target.close()
     sizes: dict[str, list[int]] = {name: [0, 0, 0] for name in plan.datasets}

@@ -101,8 +101,11 @@ def _bundle(bundle: OpenedBundle) -> dict[str, Any]:
 
 
 def target_fingerprint(target: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) of what a target is, without how it was asked: by this its attempts are counted."""
-    named = {key: target[key] for key in ("kind", "endpoint", "model", "sha256") if key in target}
+    """SHA-256 (hex) of what a target is, without where it is reached and how it was asked.
+
+    By this its attempts are counted; the address stays out of it, for one server has many spellings.
+    """
+    named = {key: target[key] for key in ("kind", "model", "sha256") if key in target}
     return hashlib.sha256(rfc8785.dumps(named)).hexdigest()
 
 
@@ -134,6 +137,24 @@ def require_same(stored: Mapping[str, Any], offered: Mapping[str, Any]) -> None:
             ),
             remedy=tr("恢复原来的设置后再继续，或开始一次新的运行", "restore what it was, or start a new run"),
         )
+
+
+def require_same_models(stored: Mapping[str, Any], offered: Mapping[str, Any]) -> None:
+    """Refuse to resume where the target now offers other models than in the first session.
+
+    Args:
+        stored: what the probe of the first session said.
+        offered: what the probe says now.
+
+    Raises:
+        UsageError: ``models`` (in any order) or ``model`` differs, and is named with its old and new value.
+    """
+    require_same({"probe": _models(stored)}, {"probe": _models(offered)})
+
+
+def _models(probe: Mapping[str, Any]) -> dict[str, Any]:
+    names = probe.get("models")
+    return {"models": sorted(names, key=str) if isinstance(names, list) else names, "model": probe.get("model")}
 
 
 def _flat(value: Any, path: str = "") -> list[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from mlb_offline.configuration import explain
 from mlb_offline.errors import TrustError
 from mlb_offline.language import tr
 from mlb_offline.run.check import check_store
-from mlb_offline.run.database import STORE_NAME, database_errors, open_for_reading
-from mlb_offline.run.rows import read_header
+from mlb_offline.run.database import STORE_NAME, open_for_reading, reading_errors
+from mlb_offline.run.rows import Header, read_header
 
 _FILE_KINDS = frozenset({"unix", "gguf", "answers", "onnx"})
 
@@ -56,6 +57,16 @@ def absolute_spec(spec: str) -> str:
     return f"{kind}:{Path(rest).absolute()}" if separator and rest and kind in _FILE_KINDS else spec
 
 
+def stored_core(directory: Path) -> str:
+    """SHA-256 (hex) of the core of the bundle that the run in ``directory`` began with.
+
+    Raises:
+        InputError: there is no run.
+        TrustError: its store was altered or damaged.
+    """
+    return str(json.loads(_stored_header(directory).identity)["bundle"]["core_sha256"])
+
+
 def stored_invocation(directory: Path) -> Invocation:
     """What the run in ``directory`` was started with; its log is verified first.
 
@@ -63,19 +74,24 @@ def stored_invocation(directory: Path) -> Invocation:
         InputError: there is no run.
         TrustError: its store was altered or damaged.
     """
-    db = open_for_reading(directory)
-    file = directory / STORE_NAME
     try:
-        with database_errors(file):
-            check_store(db, file)
-            return Invocation.model_validate_json(read_header(db).invocation)
+        return Invocation.model_validate_json(_stored_header(directory).invocation)
     except ValidationError as error:
         field, message = explain(error)
         raise TrustError(
             tr(f"运行的设置已损坏：{message}", f"the run's settings are damaged: {message}"),
-            file=file,
+            file=directory / STORE_NAME,
             field=field,
             remedy=tr("从备份恢复运行目录，或重新运行", "restore the run folder from a backup, or run again"),
         ) from None
+
+
+def _stored_header(directory: Path) -> Header:
+    db = open_for_reading(directory)
+    file = directory / STORE_NAME
+    try:
+        with reading_errors(file):
+            check_store(db, file)
+            return read_header(db)
     finally:
         db.close()

@@ -1,4 +1,7 @@
-"""``log verify``: does the log of a run hold, and what does it tell? Needs no key."""
+"""``log verify``: does the log of a run hold, and what does it tell? Needs no key.
+
+That outcomes and log are those written with the answers is shown when the answers are read, with the key.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pathlib import Path
 from mlb_offline.errors import TrustError
 from mlb_offline.language import tr
 from mlb_offline.run.check import check_store
-from mlb_offline.run.database import STORE_NAME, database_errors, open_for_reading
+from mlb_offline.run.database import STORE_NAME, open_for_reading, reading_errors
 from mlb_offline.run.rows import read_header
 
 
@@ -47,7 +50,7 @@ def verify_log(directory: Path) -> LogReport:
     db = open_for_reading(directory)
     file = directory / STORE_NAME
     try:
-        with database_errors(file):
+        with reading_errors(file):
             _check_pages(db.execute("PRAGMA quick_check").fetchall(), file)
             told = check_store(db, file)
             header = read_header(db)
@@ -57,8 +60,8 @@ def verify_log(directory: Path) -> LogReport:
         run_id=header.id,
         events=told.last.seq,
         head=told.last.hash,
-        items=told.created["items"],
-        outcomes=dict(Counter(outcome[0] for _seq, outcome in told.outcomes.values())),
+        items=told.created.items,
+        outcomes=dict(Counter(settled.outcome for settled in told.outcomes.values())),
         records=len(told.records),
         finished=told.finished,
     )

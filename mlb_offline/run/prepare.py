@@ -17,7 +17,7 @@ from mlb_offline.language import tr
 from mlb_offline.policy.model import Policy, load_policy, parse_policy
 from mlb_offline.run.database import require_empty
 from mlb_offline.run.declaration import Declaration, load_declaration
-from mlb_offline.run.invocation import Invocation, absolute_path, absolute_spec, stored_invocation
+from mlb_offline.run.invocation import Invocation, absolute_path, absolute_spec, stored_core, stored_invocation
 from mlb_offline.run.plan import Plan
 from mlb_offline.target.config import load_target_config
 from mlb_offline.target.opening import open_target
@@ -85,7 +85,13 @@ def prepare(request: RunRequest, *, estimate: bool = False) -> Prepared:
     key = load_recipient_key(request.key, request.passphrase)
     state = open_state(request.state)
     bundle = open_bundle(
-        request.bundle, trust, key, state=state, now=datetime.now(UTC), allow_rollback=request.allow_rollback
+        request.bundle,
+        trust,
+        key,
+        state=state,
+        now=datetime.now(UTC),
+        allow_rollback=request.allow_rollback,
+        in_use=None if request.resume is None else stored_core(request.resume),
     )
     plan = Plan(bundle.datasets, names=invocation.datasets, limit=invocation.limit, repeats=invocation.repeats)
     target = open_target(invocation.target, config)

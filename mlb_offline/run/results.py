@@ -13,11 +13,13 @@ from sqlite_utils import Database
 
 from mlb_offline.errors import TrustError
 from mlb_offline.language import tr
-from mlb_offline.run.check import Told, check_store
-from mlb_offline.run.database import STORE_NAME, database_errors, open_for_reading
+from mlb_offline.run.check import check_store
+from mlb_offline.run.database import STORE_NAME, open_for_reading, reading_errors
 from mlb_offline.run.events import EventType
-from mlb_offline.run.rows import ItemRow, read_header, read_items, read_records
+from mlb_offline.run.record import unpack
+from mlb_offline.run.rows import ItemRow, RecordRow, read_header, read_items, read_records
 from mlb_offline.run.sealing import Place, RunKey, Sealed, unwrap_run_key
+from mlb_offline.run.told import RecordKey, Told, altered
 from mlb_offline.scoring.outcome import Outcome
 from mlb_offline.trust.keys import RecipientKey
 
@@ -77,10 +79,14 @@ class RunResults:
         retries: requests that had to be repeated.
         finish_reasons: dataset → finish reason (``unknown`` where none was given) → answers.
         models: names under which the server answered, in the order of first use, with the number of answers.
-        attempt: number of this target's attempt on this bundle as far as recorded; None where unknown.
-        state_created: the state folder did not exist before, so earlier attempts cannot be known.
+        attempt: number of this target's attempt on this bundle as far as recorded, wherever the target was reached;
+            None where unknown.
+        state_created: the state folder records only since the bundle was issued or later, and no earlier attempt
+            of this target: earlier ones, if any, are not recorded.
         indicative: why this run can never pass: codes in a fixed order (``_indicative``).
         notes: ``{"code": …, …}``: things a reader should know.
+        attempts_on_bundle: number of this run among all on this bundle, of any target, as far as recorded.
+        state_since: RFC 3339 UTC; the state folder has recorded attempts since then.
     """
 
     run_id: str
@@ -100,6 +106,8 @@ class RunResults:
     state_created: bool | None
     indicative: tuple[str, ...]
     notes: tuple[Mapping[str, Any], ...]
+    attempts_on_bundle: int | None = None
+    state_since: str | None = None
 
 
 def read_results(directory: Path, key: RecipientKey) -> RunResults:
@@ -116,16 +124,17 @@ def read_results(directory: Path, key: RecipientKey) -> RunResults:
     db = open_for_reading(directory)
     file = directory / STORE_NAME
     try:
-        with database_errors(file):
+        with reading_errors(file):
             told = check_store(db, file)
             header = read_header(db)
             run_key = unwrap_run_key(header, key, file)
-            finish_reasons, models = _read_answers(db, run_key, file)
+            finish_reasons, models = _read_answers(db, run_key, told)
             outcomes = tuple(_outcome(row) for row in read_items(db))
     finally:
         db.close()
     identity: dict[str, Any] = json.loads(header.identity)
     sessions = _sessions(told)
+    first = sessions[0].details if sessions else {}
     return RunResults(
         run_id=header.id,
         identity=identity,
@@ -140,10 +149,12 @@ def read_results(directory: Path, key: RecipientKey) -> RunResults:
         retries=told.retries,
         finish_reasons=finish_reasons,
         models=models,
-        attempt=sessions[0].details.get("attempt") if sessions else None,
-        state_created=sessions[0].details.get("state_created") if sessions else None,
-        indicative=_indicative(identity, sessions),
+        attempt=first.get("attempt"),
+        state_created=first.get("state_created"),
+        indicative=_indicative(identity, sessions, models),
         notes=_notes(sessions, models, finish_reasons),
+        attempts_on_bundle=first.get("attempts_on_bundle"),
+        state_since=first.get("state_since"),
     )
 
 
@@ -156,22 +167,42 @@ def _outcome(row: ItemRow) -> ItemOutcome:
     return ItemOutcome(slot.dataset, slot.item, row.digest, slot.repeat, outcome, row.tp, row.fp, row.fn, row.note)
 
 
-def _read_answers(db: Database, key: RunKey, file: Path) -> tuple[dict[str, Counter[str]], Counter[str]]:
-    """Decrypt every record; only counts leave here."""
+def _read_answers(db: Database, key: RunKey, told: Told) -> tuple[dict[str, Counter[str]], Counter[str]]:
+    """Decrypt every record and hold outcome and log against it; only counts leave here."""
     reasons: dict[str, Counter[str]] = {}
     models: Counter[str] = Counter()
     for row in read_records(db):
-        place = Place(*row.slot, row.kind, row.attempt)
-        try:
-            content = json.loads(key.open(place, Sealed(row.nonce, row.ciphertext)))
-        except TrustError as error:
-            error.file = str(file)
-            raise
+        content = _open_record(row, key, told)
         if row.kind == "response":
             reason = content["finish_reason"] or "unknown"
             reasons.setdefault(row.slot.dataset, Counter())[reason] += 1
             models[content["model"] or "unknown"] += 1
     return reasons, models
+
+
+def _open_record(row: RecordRow, key: RunKey, told: Told) -> Mapping[str, Any]:
+    """What was kept, if the log up to it and the outcome are those that were sealed with it."""
+    try:
+        record = unpack(key.open(Place(*row.slot, row.kind, row.attempt), Sealed(row.nonce, row.ciphertext)))
+    except TrustError as error:
+        error.file = str(told.file)
+        raise
+    kept = told.records[RecordKey(row.slot, row.kind, row.attempt)]
+    settled = told.outcomes[row.slot]
+    name = " ".join(map(str, row.slot))
+    if record.score != settled[1:6]:
+        what = tr(
+            f"条目 {name} 的结果不是与回答一同加密保存的结果",
+            f"the outcome of item {name} is not the one that was sealed with its answer",
+        )
+        raise altered(told.file, what, settled.seq)
+    if record.after != kept.after:
+        what = tr(
+            f"第 {kept.seq} 个事件之前的日志不是保存条目 {name} 的回答时的日志",
+            f"the log before event {kept.seq} is not the one that stood there when item {name} was answered",
+        )
+        raise altered(told.file, what, kept.seq)
+    return record.content
 
 
 def _sessions(told: Told) -> tuple[Session, ...]:
@@ -187,7 +218,9 @@ def _sessions(told: Told) -> tuple[Session, ...]:
     return tuple(sessions)
 
 
-def _indicative(identity: Mapping[str, Any], sessions: tuple[Session, ...]) -> tuple[str, ...]:
+def _indicative(
+    identity: Mapping[str, Any], sessions: tuple[Session, ...], models: Mapping[str, int]
+) -> tuple[str, ...]:
     reasons = {
         "demonstration-keys": identity["demonstration"]["keys"],
         "demonstration-bundle": identity["demonstration"]["bundle"],
@@ -195,6 +228,8 @@ def _indicative(identity: Mapping[str, Any], sessions: tuple[Session, ...]) -> t
         "limited": identity["selection"]["limit"] is not None,
         "datasets-subset": identity["selection"]["named"] is not None,
         "rollback-override": any(session.details.get("rollback_override") for session in sessions),
+        # Whichever of them is meant to be certified, some of the answers are not its own.
+        "several-models": len(models) > 1,
     }
     return tuple(code for code, holds in reasons.items() if holds)
 

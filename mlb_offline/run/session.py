@@ -15,19 +15,22 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from mlb_offline.bundle.opening import remember_bundle
 from mlb_offline.errors import InputError, InterruptedRunError, MlbError, TargetError
 from mlb_offline.language import tr
 from mlb_offline.run.changes import Noted
 from mlb_offline.run.engine import Engine
 from mlb_offline.run.events import EventType
-from mlb_offline.run.identity import make_identity, require_same, target_fingerprint
+from mlb_offline.run.identity import make_identity, require_same, require_same_models, target_fingerprint
 from mlb_offline.run.pace import Limits
 from mlb_offline.run.prepare import Prepared, RunRequest, prepare
 from mlb_offline.run.progress import Display, keep_showing, open_display
-from mlb_offline.run.store import RunStore
+from mlb_offline.run.storable import storable
+from mlb_offline.run.store import RunStore, recordable
 from mlb_offline.run.tally import Tally
 from mlb_offline.run.writer import Writer
 
@@ -71,15 +74,15 @@ async def run_session(prepared: Prepared, display: Display, limits: Limits) -> S
 
     Raises:
         UsageError: the resume is not the same run, or the folder is not free.
-        TargetError: the target is gone or refuses us; resumable.
+        TargetError: the target is gone or refuses us; resumable. Or its name cannot be recorded; nothing is made.
         InterruptedRunError: stopped by a signal; resumable.
         InputError: the store cannot be written.
         TrustError: the store was altered.
     """
     target = prepared.target
     try:
-        probe = await target.probe()
-        store = _open_store(prepared)
+        probe = storable(await target.probe())
+        store = _open_store(prepared, probe)
         try:
             return await _work(prepared, store, probe, display, limits)
         finally:
@@ -88,7 +91,7 @@ async def run_session(prepared: Prepared, display: Display, limits: Limits) -> S
         await target.close()
 
 
-def _open_store(prepared: Prepared) -> RunStore:
+def _open_store(prepared: Prepared, probe: Mapping[str, Any]) -> RunStore:
     request, plan = prepared.request, prepared.plan
     identity = make_identity(
         bundle=prepared.bundle,
@@ -109,9 +112,12 @@ def _open_store(prepared: Prepared) -> RunStore:
             items=plan.slots(),
             recipient=prepared.key.public,
         )
+    recordable(identity)
     store = RunStore.open(request.resume, prepared.key)
     try:
         require_same(store.identity, identity)
+        if store.first_session is not None:
+            require_same_models(store.first_session["probe"], probe)
     except BaseException:
         store.close()
         raise
@@ -136,18 +142,25 @@ async def _work(
 
 def _beginning(prepared: Prepared, store: RunStore, probe: Mapping[str, Any], workers: int) -> Noted:
     state, bundle = prepared.state, prepared.bundle
+    core = bundle.manifest.core
     fingerprint = target_fingerprint(prepared.target.description)
-    attempt = state.next_attempt(fingerprint, bundle.manifest.core.bundle, store.header.id)
+    attempt = state.next_attempt(fingerprint, core.bundle, store.header.id)
+    since = state.since()
     body = {
-        "attempt": attempt,
+        "attempt": attempt.of_target,
+        "attempts_on_bundle": attempt.on_bundle,
         "concurrency": workers,
         "probe": dict(probe),
-        "rollback_override": bundle.rollback_override,
-        "state_created": state.created,
-        "state_note": bundle.state_note,
+        "rollback_override": bundle.rollback is not None,
+        # Whether the folder was made by this very command says little: an estimate makes one too. What counts is
+        # whether attempts on this bundle can have gone by unrecorded. Times of one fixed form compare as text.
+        "state_created": attempt.of_target == 1 and since >= core.issued,
+        "state_note": remember_bundle(bundle, state, datetime.now(UTC)),
+        "state_since": since,
     }
-    resumed = prepared.request.resume is not None
-    return Noted(EventType.RESUMED if resumed else EventType.STARTED, body)
+    # A run can have been made and killed before its first session began.
+    begun = store.first_session is not None
+    return Noted(EventType.RESUMED if begun else EventType.STARTED, body)
 
 
 async def _drive(engine: Engine, tally: Tally, display: Display, writer: Writer, command: str) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Self
 import rfc8785
 from sqlite_utils import Database
 
-from mlb_offline.errors import TrustError
+from mlb_offline.errors import TargetError, TrustError
 from mlb_offline.language import tr
 from mlb_offline.run.changes import Answered, Change, Failed, Noted, PlannedItem, Retried, Sent, Slot
 from mlb_offline.run.check import check_store
@@ -30,16 +30,25 @@ from mlb_offline.run.database import (
     database_errors,
     make_directory,
     open_database,
+    reading_errors,
     take_lock,
 )
 from mlb_offline.run.events import Event, EventType, next_event
+from mlb_offline.run.record import pack, score_values
 from mlb_offline.run.rows import Header, items_sha256, read_header
 from mlb_offline.run.sealing import Place, RunKey, new_secret, unwrap_run_key, wrap_info
 from mlb_offline.trust.keys import RecipientKey, RecipientPublicKey
 
 
 class RunStore:
-    """One run's file, open for writing and locked; made by ``create`` or ``open``."""
+    """One run's file, open for writing and locked; made by ``create`` or ``open``.
+
+    Attributes:
+        directory, file: where it is.
+        header: what never changes again.
+        finished: the log says that every item has its outcome.
+        first_session: body of the first session's event when the store was opened; None where none had begun.
+    """
 
     def __init__(
         self,
@@ -50,12 +59,14 @@ class RunStore:
         key: RunKey,
         header: Header,
         last: Event,
-        finished: bool,
+        finished: bool = False,
+        first_session: Mapping[str, Any] | None = None,
     ) -> None:
         self.directory = directory
         self.file = directory / STORE_NAME
         self.header = header
         self.finished = finished
+        self.first_session = first_session
         self._db = db
         self._lock = lock
         self._key = key
@@ -83,13 +94,14 @@ class RunStore:
             recipient: the hospital's key, for which the run key is wrapped.
 
         Raises:
+            TargetError: identity or invocation cannot be recorded; no folder is made.
             UsageError: the folder holds something.
             InputError: it cannot be written, or another process holds it.
         """
+        text, invoked = recordable(identity), recordable(invocation)
         make_directory(directory)
         lock = take_lock(directory)
         try:
-            text = rfc8785.dumps(dict(identity))
             digest = hashlib.sha256(text).hexdigest()
             secret = new_secret()
             header = Header(
@@ -98,7 +110,7 @@ class RunStore:
                 identity_sha256=digest,
                 wrapped_key=recipient.wrap(secret, wrap_info(run_id, digest)),
                 recipient=recipient.keyid,
-                invocation=rfc8785.dumps(dict(invocation)).decode(),
+                invocation=invoked.decode(),
                 created=timestamp(),
             )
             file = directory / STORE_NAME
@@ -113,7 +125,7 @@ class RunStore:
             os.close(lock)
             raise
         key = RunKey(secret, run_id)
-        return cls(directory, db=db, lock=lock, key=key, header=header, last=first, finished=False)
+        return cls(directory, db=db, lock=lock, key=key, header=header, last=first)
 
     @classmethod
     def open(cls, directory: Path, key: RecipientKey) -> Self:
@@ -130,7 +142,7 @@ class RunStore:
         try:
             db = open_database(directory)
             file = directory / STORE_NAME
-            with database_errors(file):
+            with reading_errors(file):
                 told = check_store(db, file)
                 header = read_header(db)
             run_key = unwrap_run_key(header, key, file)
@@ -139,8 +151,16 @@ class RunStore:
                 db.close()
             os.close(lock)
             raise
-        finished = told.finished is not None
-        return cls(directory, db=db, lock=lock, key=run_key, header=header, last=told.last, finished=finished)
+        return cls(
+            directory,
+            db=db,
+            lock=lock,
+            key=run_key,
+            header=header,
+            last=told.last,
+            finished=told.finished is not None,
+            first_session=told.sessions[0][1] if told.sessions else None,
+        )
 
     def pending(self) -> list[tuple[Slot, int]]:
         """Slots without an outcome, each with the number of requests already made.
@@ -217,14 +237,16 @@ class RunStore:
                 self._append(change.type, change.body)
 
     def _count_attempt(self, slot: Slot, attempt: int) -> None:
-        self._db.execute(
-            "UPDATE items SET state = 'asked', attempts = ? WHERE dataset = ? AND item = ? AND repeat = ?",
+        asked = self._db.execute(
+            "UPDATE items SET state = 'asked', attempts = ?"
+            " WHERE dataset = ? AND item = ? AND repeat = ? AND outcome IS NULL",
             (attempt, *slot),
         )
+        self._require_one(asked.rowcount, slot)
 
     def _keep(self, kind: str, change: Answered | Failed, content: Mapping[str, Any]) -> None:
         slot = change.slot
-        plain = json.dumps(dict(content), ensure_ascii=False).encode("utf-8", "replace")
+        plain = pack(self._last.hash, content, change.score)
         sealed = self._key.seal(Place(*slot, kind, change.attempt), plain)
         self._db.execute(
             "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -234,19 +256,24 @@ class RunStore:
         self._log(EventType.RECEIVED, slot, body)
 
     def _settle(self, kind: EventType, change: Answered | Failed) -> None:
-        score = change.score
-        outcome = {"outcome": score.outcome.value, "tp": score.tp, "fp": score.fp, "fn": score.fn, "note": score.note}
+        outcome = score_values(change.score)
         settled = self._db.execute(
             "UPDATE items SET state = 'done', outcome = ?, tp = ?, fp = ?, fn = ?, note = ?, attempts = ?"
             " WHERE dataset = ? AND item = ? AND repeat = ? AND outcome IS NULL",
             (*outcome.values(), change.attempt, *change.slot),
         )
-        if settled.rowcount != 1:
-            raise TrustError(
-                tr(f"{change.slot} 已有结果", f"{change.slot} has an outcome already or is no item of this run"),
-                file=self.file,
-            )
+        self._require_one(settled.rowcount, change.slot)
         self._log(kind, change.slot, {"attempts": change.attempt, **outcome})
+
+    def _require_one(self, rows: int, slot: Slot) -> None:
+        if rows != 1:
+            raise TrustError(
+                tr(
+                    f"{slot} 已有结果，或不是本次运行的条目", f"{slot} has an outcome already or is no item of this run"
+                ),
+                file=self.file,
+                remedy=tr("从备份恢复运行目录，或重新运行", "restore the run folder from a backup, or run again"),
+            )
 
     def _log(self, kind: EventType, slot: Slot, body: Mapping[str, Any]) -> None:
         self._append(kind, {"dataset": slot.dataset, "item": slot.item, "repeat": slot.repeat, **body})
@@ -255,6 +282,33 @@ class RunStore:
         event = next_event(self._last, timestamp(), kind, body)
         _insert_event(self._db, event)
         self._last = event
+
+
+def recordable(value: Mapping[str, Any]) -> bytes:
+    """Canonical JSON of something that the store will hold.
+
+    Raises:
+        TargetError: it has none: a name or number in it cannot be written.
+    """
+    try:
+        return rfc8785.dumps(dict(value))
+    except (ValueError, RecursionError) as error:
+        raise TargetError(
+            tr(
+                f"目标的名称、地址或参数无法记录（{_plain(error)}）",
+                f"the target's name, address or settings cannot be recorded ({_plain(error)})",
+            ),
+            field="target",
+            remedy=tr(
+                "检查服务器给出的模型名称（须为有效的 Unicode 文本）、路径和目标配置中的数值",
+                "look at the model name that the server gives (it must be valid Unicode), at the paths, and at the "
+                "numbers in the target config",
+            ),
+        ) from None
+
+
+def _plain(error: Exception) -> str:
+    return str(error).encode("ascii", "backslashreplace").decode()
 
 
 def _enter(db: Database, header: Header, items: Sequence[PlannedItem]) -> Event:

@@ -6,7 +6,7 @@ import ast
 import json
 import tracemalloc
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import independent_reader
@@ -27,8 +27,8 @@ from bundle_simulator import (
 from mlb_offline.benchmark.catalogue import DATASETS
 from mlb_offline.bundle import validity
 from mlb_offline.bundle.build import build_bundle
-from mlb_offline.bundle.opening import KEY_CLAIMS, open_bundle, show_bundle, verify_bundle
-from mlb_offline.bundle.state import open_state
+from mlb_offline.bundle.opening import KEY_CLAIMS, open_bundle, remember_bundle, show_bundle, verify_bundle
+from mlb_offline.bundle.state import State, open_state
 from mlb_offline.errors import TrustError
 
 
@@ -55,7 +55,7 @@ def test_the_hospital_opens_what_was_sealed_for_it(path, small_bundle, state):
     assert content.prompt == source.datasets["CMExam"].prompt
     assert content.dataset is DATASETS["CMExam"]
     assert opened.publisher == PUBLISHER.verify_key
-    assert (opened.rollback_override, opened.state_note) == (False, "created")
+    assert opened.rollback is None
 
 
 def test_the_publisher_opens_its_own_bundle(path, small_bundle):
@@ -329,29 +329,49 @@ def built(tmp_path: Path, version: int, **changes: object) -> Path:
     return out
 
 
-def test_an_older_version_is_refused_once_a_newer_was_opened(tmp_path, state):
+def use(path: Path, state: State, now: datetime = NOW, **options: object) -> str:
+    """Open a bundle and say that a run uses it."""
+    return remember_bundle(open_bundle(path, TRUST, HOSPITAL, state=state, now=now, **options), state, now)
+
+
+def test_an_older_version_is_refused_once_a_newer_was_used(tmp_path, state):
     old, new = built(tmp_path, 1), built(tmp_path, 2, now=NOW + timedelta(hours=1))
     later = NOW + timedelta(days=2)
-    assert open_bundle(old, TRUST, HOSPITAL, state=state, now=later).state_note == "created"
+    assert use(old, state, later) == "created"
     state = open_state(state.folder)
-    assert open_bundle(new, TRUST, HOSPITAL, state=state, now=later).state_note == "advanced"
-    assert open_bundle(new, TRUST, HOSPITAL, state=state, now=later).state_note == "unchanged"
+    assert use(new, state, later) == "advanced"
+    assert use(new, state, later) == "unchanged"
     with pytest.raises(TrustError, match="old one: version 2 of dataset CMExam"):
         open_bundle(old, TRUST, HOSPITAL, state=state, now=later)
 
 
+def test_a_look_at_a_newer_bundle_is_no_use_of_it(tmp_path, state):
+    old, new = built(tmp_path, 1), built(tmp_path, 2)
+    use(old, state)
+    open_bundle(new, TRUST, HOSPITAL, state=state, now=NOW)
+    assert open_bundle(old, TRUST, HOSPITAL, state=state, now=NOW).rollback is None
+
+
+def test_a_run_goes_on_with_the_bundle_it_began_with_though_a_newer_was_used_since(tmp_path, state):
+    old, new = built(tmp_path, 1), built(tmp_path, 2)
+    begun = open_bundle(old, TRUST, HOSPITAL, state=state, now=NOW).manifest.core_digest().hex()
+    use(new, state)
+    assert open_bundle(old, TRUST, HOSPITAL, state=state, now=NOW, in_use=begun).rollback is None
+    with pytest.raises(TrustError, match="old one"):
+        open_bundle(old, TRUST, HOSPITAL, state=state, now=NOW, in_use="0" * 64)
+
+
 def test_the_same_version_signed_earlier_is_refused(tmp_path, state):
     early, late = built(tmp_path, 1), built(tmp_path, 1, now=NOW + timedelta(seconds=1), shuffle_seed=bytes(32))
-    open_bundle(late, TRUST, HOSPITAL, state=state, now=NOW)
+    use(late, state)
     with pytest.raises(TrustError, match="old one"):
         open_bundle(early, TRUST, HOSPITAL, state=state, now=NOW)
 
 
 def test_going_back_needs_an_override_that_is_remembered_and_lowers_nothing(tmp_path, state):
     old, new = built(tmp_path, 1), built(tmp_path, 2)
-    open_bundle(new, TRUST, HOSPITAL, state=state, now=NOW)
-    opened = open_bundle(old, TRUST, HOSPITAL, state=state, now=NOW, allow_rollback=True)
-    assert (opened.rollback_override, opened.state_note) == (True, "override")
+    use(new, state)
+    assert use(old, state, allow_rollback=True) == "override"
     kept = json.loads((state.folder / "rollback.json").read_text())["overrides"]
     assert [(entry["version"], entry["seen"]["version"]) for entry in kept] == [(1, 2)]
     with pytest.raises(TrustError, match="old one"):
@@ -360,23 +380,23 @@ def test_going_back_needs_an_override_that_is_remembered_and_lowers_nothing(tmp_
 
 def test_an_override_that_was_not_needed_is_none(tmp_path, state):
     opened = open_bundle(built(tmp_path, 1), TRUST, HOSPITAL, state=state, now=NOW, allow_rollback=True)
-    assert not opened.rollback_override
+    assert opened.rollback is None
 
 
 def test_other_series_and_datasets_do_not_count(tmp_path, state):
-    open_bundle(built(tmp_path, 5), TRUST, HOSPITAL, state=state, now=NOW)
+    use(built(tmp_path, 5), state)
     other = choice_source(dataset="MAExam")
     series = replace(choice_source(), series="11111111-8d3b-4c69-9d0e-0d6f4f7f3a11")
     state = open_state(state.folder)
     for number, source in enumerate((other, series)):
         out = tmp_path / f"other-{number}.mlbb"
         build_bundle(source, PUBLISHER, [HOSPITAL.public], out, now=NOW)
-        assert open_bundle(out, TRUST, HOSPITAL, state=state, now=NOW).state_note == "first-seen"
+        assert use(out, state) == "first-seen"
 
 
 def test_a_clock_set_back_is_refused_and_no_override_helps(tmp_path, state):
     new = built(tmp_path, 2, now=NOW + timedelta(days=40))
-    open_bundle(new, TRUST, HOSPITAL, state=state, now=NOW + timedelta(days=41))
+    use(new, state, NOW + timedelta(days=41))
     old = built(tmp_path, 1)
     with pytest.raises(TrustError, match="set back"):
         open_bundle(old, TRUST, HOSPITAL, state=state, now=NOW, allow_rollback=True)

@@ -144,12 +144,14 @@ class FakeTarget:
         parallel: bool = True,
         description: Mapping[str, Any] | None = None,
         probe_error: Callable[[], Exception | None] = lambda: None,
+        says: Mapping[str, Any] | None = None,
     ) -> None:
         self.behave = behave
         self.delay = delay
         self.parallel = parallel
         self.description = description or {"kind": "fake", "model": "m-1", "parameters": {"seed": 3}}
         self.probe_error = probe_error
+        self.says = {"models": ["m-1"]} if says is None else says
         self.asked: Counter[tuple[str, str, int]] = Counter()
         self.open = self.busiest = self.probes = 0
         self.closed = False
@@ -159,7 +161,7 @@ class FakeTarget:
         error = self.probe_error()
         if error is not None:
             raise error
-        return {"models": ["m-1"]}
+        return self.says
 
     async def ask(self, question: Question) -> Response:
         slot = (question.dataset, question.item, question.repeat)

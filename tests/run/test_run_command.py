@@ -147,6 +147,7 @@ def test_a_key_with_a_passphrase_is_opened_with_its_file_and_named_in_the_resume
 
     new_key(KeyKind.HOSPITAL, tmp_path / "k", "geheim", demonstration=True)
     (tmp_path / "pass").write_text("geheim\n")
+    (tmp_path / "pass").chmod(0o600)
     key = tmp_path / "k" / "hospital.key.json"
     public = load_recipient_public(tmp_path / "k" / "hospital.recipient.json")
     bundle = tmp_path / "p.mlbb"

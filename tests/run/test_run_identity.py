@@ -1,24 +1,34 @@
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import example, given
 from hypothesis import strategies as st
-from run_world import FakeTarget, World, make_world, run
+from run_world import QUICK, FakeTarget, Silent, World, make_world, right_answer, run
 
 from mlb_offline.bundle.build import build_bundle
+from mlb_offline.bundle.state import open_state
+from mlb_offline.demo.scripted import Reply, ScriptedServer
 from mlb_offline.errors import InputError, TargetError, TrustError, UsageError
 from mlb_offline.run.declaration import Declaration, load_declaration
+from mlb_offline.run.estimate import estimate
 from mlb_offline.run.events import EventType, next_event
 from mlb_offline.run.identity import differences, identity_digest, require_same, target_fingerprint
 from mlb_offline.run.invocation import Invocation, absolute_spec, stored_invocation
+from mlb_offline.run.prepare import RunRequest, prepare
 from mlb_offline.run.results import read_results
+from mlb_offline.run.session import run_session
+from mlb_offline.run.storable import storable
+from mlb_offline.target.types import Question, Response
 from mlb_offline.trust.keys import KeyKind, load_signing_key, new_key
 
 JSON = st.recursive(
@@ -176,12 +186,163 @@ def test_attempts_of_a_target_on_a_bundle_are_counted_but_not_those_of_a_resume(
     assert (first.attempt, second.attempt) == (1, 2)
     assert (first.state_created, second.state_created) == (True, False)
     assert [session.details["attempt"] for session in first.sessions] == [1, 1]
+    assert [session.details["attempts_on_bundle"] for session in first.sessions] == [1, 1]
+
+
+def at(endpoint: str, model: str = "m-1") -> FakeTarget:
+    return FakeTarget(description={"kind": "openai", "endpoint": endpoint, "model": model, "parameters": {"seed": 1}})
+
+
+def test_an_attempt_counts_wherever_the_target_is_reached_and_whatever_it_is_called(
+    world: World, tmp_path: Path
+) -> None:
+    targets = [at("http://localhost:1/v1"), at("http://127.0.0.1:1/v1"), at("unix:/s"), at("unix:/s", model="alias")]
+    found = []
+    for number, target in enumerate(targets):
+        run(world.request(tmp_path, out=tmp_path / str(number), limit=1), target)
+        result = read_results(tmp_path / str(number), world.key)
+        found.append((result.attempt, result.attempts_on_bundle))
+    assert found == [(1, 1), (2, 2), (3, 3), (1, 4)]
 
 
 def test_attempts_are_counted_by_what_the_target_is_not_by_how_it_is_asked() -> None:
     target = {"kind": "openai", "endpoint": "unix:/x", "model": "m", "parameters": {"seed": 1}}
     assert target_fingerprint(target) == target_fingerprint({**target, "parameters": {"seed": 2}})
+    assert target_fingerprint(target) == target_fingerprint({**target, "endpoint": "unix:/y"})
     assert target_fingerprint(target) != target_fingerprint({**target, "model": "n"})
+    assert target_fingerprint({"kind": "gguf", "sha256": "0"}) != target_fingerprint({"kind": "gguf", "sha256": "1"})
+
+
+def spoil(world: World, tmp_path: Path, how: str) -> None:
+    """Use the state folder in a way that records no attempt of the target."""
+    request = world.request(tmp_path)
+    match how:
+        case "estimate":
+            asyncio.run(estimate(prepare(request, estimate=True).plan, FakeTarget()))
+        case "unreachable":
+            with pytest.raises(TargetError):
+                run(request, FakeTarget(probe_error=lambda: TargetError("down")))
+        case "another target":
+            run(world.request(tmp_path, out=tmp_path / "other", limit=1), at("unix:/s", model="throwaway"))
+
+
+@pytest.mark.parametrize("how", ["nothing", "estimate", "unreachable", "another target"])
+def test_that_earlier_attempts_can_be_unrecorded_is_said_whatever_was_done_with_the_folder_first(
+    world: World, tmp_path: Path, how: str
+) -> None:
+    spoil(world, tmp_path, how)
+    run(world.request(tmp_path), FakeTarget())
+    found = read_results(tmp_path / "run", world.key)
+    assert (found.attempt, found.state_created) == (1, True)
+    assert found.state_since == json.loads((tmp_path / "state" / "state.json").read_text())["created"]
+
+
+def test_a_state_folder_older_than_the_bundle_can_have_missed_no_attempt(world: World, tmp_path: Path) -> None:
+    open_state(tmp_path / "state")
+    (tmp_path / "state" / "state.json").write_text(
+        '{"format": "mlb-offline/state/v1", "created": "2020-01-01T00:00:00Z"}'
+    )
+    run(world.request(tmp_path), FakeTarget())
+    found = read_results(tmp_path / "run", world.key)
+    assert (found.attempt, found.state_created, found.state_since) == (1, False, "2020-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("says", "named"),
+    [
+        ({"models": ["m-1", "m-2"], "model": "m-1"}, 'probe.models: ["m-1"] → ["m-1","m-2"]'),
+        ({"models": None, "model": "m-1"}, 'probe.models: ["m-1"] → (none)'),
+        ({"models": ["m-1"], "model": "m-2"}, 'probe.model: "m-1" → "m-2"'),
+    ],
+)
+def test_a_resume_at_a_server_that_offers_other_models_is_refused_by_name(
+    world: World, tmp_path: Path, says: dict[str, Any], named: str
+) -> None:
+    first = {"models": ["m-1"], "model": "m-1", "server": "x/1"}
+    with pytest.raises(TargetError):
+        run(world.request(tmp_path), FakeTarget(lambda _question, _before: TargetError("stop"), says=first))
+    other = FakeTarget(says=says)
+    with pytest.raises(UsageError) as error:
+        resumed(world, tmp_path, other)
+    assert named in error.value.message.replace("（无）", "(none)")
+    assert not other.asked
+    resumed(world, tmp_path, FakeTarget(says={**first, "server": "x/2"}))
+
+
+def test_the_order_in_which_models_are_offered_may_change(world: World, tmp_path: Path) -> None:
+    stop = FakeTarget(lambda _question, _before: TargetError("stop"), says={"models": ["a", "b"]})
+    with pytest.raises(TargetError):
+        run(world.request(tmp_path), stop)
+    resumed(world, tmp_path, FakeTarget(says={"models": ["b", "a"]}))
+
+
+def test_a_resume_at_a_real_server_that_now_serves_another_model_is_refused(world: World, tmp_path: Path) -> None:
+    async def serve(reply: Reply, model: str, request: RunRequest) -> int:
+        async with ScriptedServer({"": reply}, models=(model,), unix=tmp_path / "s") as server:
+            try:
+                await run_session(prepare(request), Silent(), QUICK)
+            finally:
+                (tmp_path / "s").unlink(missing_ok=True)
+            return server.asked.total()
+
+    resume = world.request(tmp_path, target=None, out=None, resume=tmp_path / "run")
+    with pytest.raises(TargetError):
+        asyncio.run(serve(Reply("no", status=401), "m-1", world.request(tmp_path, target=f"unix:{tmp_path}/s")))
+    with pytest.raises(UsageError, match=r'target.model: "m-1" → "m-2"'):
+        asyncio.run(serve(Reply("B"), "m-2", resume))
+    assert asyncio.run(serve(Reply("B"), "m-1", resume)) == world.slots
+
+
+def test_answers_under_two_model_names_make_a_run_indicative(world: World, tmp_path: Path) -> None:
+    def behave(question: Question, before: int) -> Response:
+        return replace(right_answer(question, before), model="m-2" if question.item == "c3" else "m-1")
+
+    run(world.request(tmp_path), FakeTarget(behave))
+    found = read_results(tmp_path / "run", world.key)
+    assert found.indicative == ("several-models",)
+    assert found.models == {"m-1": world.slots - 1, "m-2": 1}
+    run(world.request(tmp_path, out=tmp_path / "one"), FakeTarget())
+    assert read_results(tmp_path / "one", world.key).indicative == ()
+
+
+ODD = {"models": ["m\ud800", "m-1"], "server": "x \udce9", "n": 2**60, "x": float("inf"), "raw": b"a", "k\ud800": ()}
+PLAIN = {"models": ["m\ufffd", "m-1"], "server": "x \ufffd", "n": str(2**60), "x": "inf", "raw": "b'a'", "k\ufffd": []}
+
+
+def test_whatever_a_server_says_of_itself_is_recorded(world: World, tmp_path: Path) -> None:
+    run(world.request(tmp_path), FakeTarget(says=ODD))
+    found = read_results(tmp_path / "run", world.key)
+    assert found.sessions[0].details["probe"] == PLAIN
+    sized = asyncio.run(estimate(prepare(world.request(tmp_path, out=None), estimate=True).plan, FakeTarget(says=ODD)))
+    assert sized.probe == PLAIN
+
+
+@given(st.recursive(JSON | st.floats() | st.integers() | st.binary(max_size=2), st.lists))
+def test_what_is_made_storable_has_canonical_json_that_can_be_read_again(value: Any) -> None:
+    text = rfc8785.dumps(storable(value))
+    assert rfc8785.dumps(json.loads(text)) == text
+
+
+@given(JSON)
+def test_what_can_be_stored_is_stored_as_it_is(value: Any) -> None:
+    assert storable(value) == value
+
+
+@pytest.mark.parametrize("model", ["m\ud800", 2**60])
+def test_a_model_whose_name_cannot_be_recorded_is_refused_before_anything_is_made(
+    world: World, tmp_path: Path, model: Any
+) -> None:
+    odd = FakeTarget(description={"kind": "fake", "model": model})
+    with pytest.raises(TargetError) as error:
+        run(world.request(tmp_path), odd)
+    assert error.value.remedy
+    error.value.diagnostics().encode()
+    assert not (tmp_path / "run").exists()
+    assert odd.closed
+    stopped(world, tmp_path)
+    with pytest.raises(TargetError):
+        resumed(world, tmp_path, FakeTarget(description={"kind": "fake", "model": model}))
+    resumed(world, tmp_path)
 
 
 def test_a_run_of_answers_says_so(world: World, tmp_path: Path) -> None:

@@ -1,18 +1,25 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pytest
+import rfc8785
 from run_world import FakeTarget, World, run
 
-from mlb_offline.errors import InputError, TrustError, UsageError
+from mlb_offline.errors import InputError, TargetError, TrustError, UsageError
 from mlb_offline.run import database
-from mlb_offline.run.changes import Answered, PlannedItem, Sent, Slot
+from mlb_offline.run.changes import Answered, Noted, PlannedItem, Sent, Slot
 from mlb_offline.run.database import open_database, open_for_reading
+from mlb_offline.run.events import EventType
+from mlb_offline.run.log import verify_log
 from mlb_offline.run.migrations import migrations
 from mlb_offline.run.results import read_results
 from mlb_offline.run.sealing import Place, RunKey, Sealed
@@ -24,13 +31,32 @@ SLOT = Slot("CMExam", "c0", 0)
 RESPONSE = {"text": "秘密的回答", "finish_reason": "stop", "model": "m"}
 
 
-def make_store(world: World, directory: Path, items: int = 1) -> RunStore:
+BEGUN = Noted(
+    EventType.STARTED,
+    {
+        "attempt": 1,
+        "attempts_on_bundle": 1,
+        "concurrency": 1,
+        "probe": {},
+        "rollback_override": False,
+        "state_created": False,
+        "state_note": "unchanged",
+        "state_since": "2026-01-31T08:00:00Z",
+    },
+)
+
+
+def make_store(
+    world: World, directory: Path, items: int = 1, invocation: Mapping[str, Any] = MappingProxyType({"target": "x"})
+) -> RunStore:
+    planned = [PlannedItem(Slot("CMExam", f"c{n}", 0), "00" * 8, 0) for n in range(items)]
+    asked = rfc8785.dumps([[one.slot.dataset, one.slot.item, one.digest] for one in planned])
     return RunStore.create(
         directory,
         run_id="5b2b5b0a-0000-4000-8000-000000000000",
-        identity={"format": "test"},
-        invocation={"target": "unix:/x"},
-        items=[PlannedItem(Slot("CMExam", f"c{n}", 0), "00" * 8, 0) for n in range(items)],
+        identity={"items_sha256": hashlib.sha256(asked).hexdigest(), "repeats": 1},
+        invocation=invocation,
+        items=planned,
         recipient=world.key.public,
     )
 
@@ -122,12 +148,13 @@ def test_neither_answers_nor_items_stand_in_the_file_in_clear(world: World, tmp_
 def test_changes_are_kept_all_or_none(world: World, tmp_path: Path) -> None:
     store = make_store(world, tmp_path / "run")
     head = store.events
-    unknown = Answered(Slot("CMExam", "nobody", 0), 1, RESPONSE, Score(Outcome.RIGHT))
-    with pytest.raises(TrustError):
-        store.apply([Sent(SLOT, 1), unknown])
+    nobody = Slot("CMExam", "nobody", 0)
+    for unknown in (Answered(nobody, 1, RESPONSE, Score(Outcome.RIGHT)), Sent(nobody, 1)):
+        with pytest.raises(TrustError):
+            store.apply([BEGUN, Sent(SLOT, 1), unknown])
     assert store.events == head
     assert store.pending() == [(SLOT, 0)]
-    store.apply([Sent(SLOT, 1)])
+    store.apply([BEGUN, Sent(SLOT, 1)])
     assert store.pending() == [(SLOT, 1)]
     store.close()
     RunStore.open(tmp_path / "run", world.key).close()
@@ -136,8 +163,9 @@ def test_changes_are_kept_all_or_none(world: World, tmp_path: Path) -> None:
 def test_an_answer_is_never_replaced(world: World, tmp_path: Path) -> None:
     store = make_store(world, tmp_path / "run")
     store.apply([Sent(SLOT, 1), Answered(SLOT, 1, RESPONSE, Score(Outcome.RIGHT))])
-    with pytest.raises(TrustError):
-        store.apply([Answered(SLOT, 2, RESPONSE, Score(Outcome.WRONG))])
+    for again in (Answered(SLOT, 2, RESPONSE, Score(Outcome.WRONG)), Sent(SLOT, 2)):
+        with pytest.raises(TrustError):
+            store.apply([again])
     store.close()
 
 
@@ -150,7 +178,7 @@ def test_items_tried_most_come_last(world: World, tmp_path: Path) -> None:
 
 def test_a_full_disk_ends_in_a_message_and_keeps_what_was_committed(world: World, tmp_path: Path) -> None:
     store = make_store(world, tmp_path / "run", items=3)
-    store.apply([Sent(SLOT, 1), Answered(SLOT, 1, RESPONSE, Score(Outcome.RIGHT))])
+    store.apply([BEGUN, Sent(SLOT, 1), Answered(SLOT, 1, RESPONSE, Score(Outcome.RIGHT))])
     pages = store._db.execute("PRAGMA page_count").fetchone()[0]
     store._db.execute(f"PRAGMA max_page_count = {pages}")
     big = {**RESPONSE, "text": "长" * 100_000}
@@ -243,3 +271,85 @@ def test_a_database_that_cannot_be_opened_is_an_input_error(tmp_path: Path, monk
     monkeypatch.setattr("mlb_offline.run.database._connect", refuse)
     with pytest.raises(InputError, match=r"cannot be read or written|无法读写"):
         open_for_reading(tmp_path)
+
+
+def test_what_cannot_be_recorded_is_refused_before_a_folder_is_made(world: World, tmp_path: Path) -> None:
+    for bad in ("unix:/\udc80", 2**60, float("nan")):
+        with pytest.raises(TargetError) as error:
+            make_store(world, tmp_path / "run", invocation={"target": bad})
+        assert error.value.remedy
+        error.value.diagnostics().encode()
+    assert list(tmp_path.iterdir()) == []
+
+
+def unbegun(directory: Path, how: str) -> None:
+    """What a process leaves that is killed while it makes a run."""
+    directory.mkdir()
+    (directory / "run.lock").touch()
+    if how != "lock only":
+        (directory / "run.sqlite").touch()
+    if how == "tables":
+        open_database(directory, new=True).close()
+    if how == "write-ahead log":
+        with sqlite3.connect(directory / "run.sqlite") as db:
+            db.execute("PRAGMA journal_mode=WAL")
+        db.close()
+
+
+@pytest.mark.parametrize("how", ["lock only", "empty file", "write-ahead log", "tables"])
+def test_a_run_killed_while_it_was_made_is_named_with_what_to_do(world: World, tmp_path: Path, how: str) -> None:
+    unbegun(tmp_path / "run", how)
+    resume = world.request(tmp_path, target=None, out=None, resume=tmp_path / "run")
+    for attempt in (
+        lambda: run(resume, FakeTarget()),
+        lambda: RunStore.open(tmp_path / "run", world.key),
+        lambda: read_results(tmp_path / "run", world.key),
+        lambda: verify_log(tmp_path / "run"),
+    ):
+        with pytest.raises(InputError, match=r"while making it|建立运行时") as error:
+            attempt()
+        assert "--out" in error.value.remedy
+        assert str(tmp_path / "run") in error.value.diagnostics()
+
+
+def test_a_run_killed_before_its_first_session_can_be_resumed(world: World, tmp_path: Path) -> None:
+    damaged = tmp_path / "state"
+    damaged.mkdir()
+    (damaged / "attempts.json").write_text("{")
+    with pytest.raises(TrustError):
+        run(world.request(tmp_path), FakeTarget())
+    (damaged / "attempts.json").unlink()
+    run(world.request(tmp_path, target=None, out=None, resume=tmp_path / "run"), FakeTarget())
+    found = read_results(tmp_path / "run", world.key)
+    assert found.complete
+    assert [session.ending for session in found.sessions] == ["finished"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "ALTER TABLE _migrations DROP COLUMN applied_at",
+        "ALTER TABLE _migrations RENAME COLUMN name TO title",
+        "CREATE TABLE copy AS SELECT * FROM items; DROP TABLE items; ALTER TABLE copy RENAME TO items;"
+        " UPDATE items SET item = x'ff'",
+        "CREATE TABLE copy AS SELECT * FROM events; DROP TABLE events; ALTER TABLE copy RENAME TO events;"
+        " UPDATE events SET body = 1",
+        "CREATE TABLE copy AS SELECT * FROM events; DROP TABLE events; ALTER TABLE copy RENAME TO events;"
+        " UPDATE events SET at = NULL",
+        "CREATE TABLE copy AS SELECT * FROM run; DROP TABLE run; ALTER TABLE copy RENAME TO run;"
+        " UPDATE run SET identity = 7",
+    ],
+)
+def test_a_damaged_table_is_no_traceback(world: World, tmp_path: Path, damage: str) -> None:
+    make_store(world, tmp_path / "run").close()
+    with sqlite3.connect(tmp_path / "run" / "run.sqlite") as db:
+        db.executescript(damage)
+    db.close()
+    for attempt in (
+        lambda: verify_log(tmp_path / "run"),
+        lambda: read_results(tmp_path / "run", world.key),
+        lambda: RunStore.open(tmp_path / "run", world.key),
+    ):
+        with pytest.raises(TrustError) as error:
+            attempt()
+        assert "run.sqlite" in error.value.diagnostics()

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 from run_world import FakeTarget, World, right_answer, run
 
 from mlb_offline.errors import InputError, MlbError, TrustError
+from mlb_offline.language import current, set_language
 from mlb_offline.run.events import GENESIS, event_hash
 from mlb_offline.run.log import verify_log
 from mlb_offline.run.results import read_results
+from mlb_offline.run.rows import items_sha256
 from mlb_offline.run.sealing import Sealed
 from mlb_offline.run.store import RunStore
 from mlb_offline.target.types import ItemFailed, Question
@@ -221,3 +226,328 @@ def test_a_truncated_file_is_refused(copy: Path, world: World, share: float) -> 
     file.write_bytes(original[: int(len(original) * share)])
     with pytest.raises(MlbError):
         read_results(copy, world.key)
+
+
+Told = list[tuple[str, str, dict[str, Any]]]
+"""(at, type, body) of every event."""
+
+CHOICE, EXTRACTION, REFUSED = "c", "s", "t0"
+"""How the names of three items begin: of a choice, of an extraction, of the one that the target refuses."""
+FIRST = "(SELECT min(item) FROM items WHERE item LIKE '{}%')"
+
+
+def retell(directory: Path, change: Callable[[Told], None], *edits: str) -> None:
+    """What a forger without the key can do: another story, under a whole new chain, and tables to go with it."""
+    with sqlite3.connect(directory / "run.sqlite") as db:
+        rows = db.execute("SELECT at, type, body FROM events ORDER BY seq").fetchall()
+        story = [(at, kind, json.loads(body)) for at, kind, body in rows]
+        change(story)
+        for edit in edits:
+            db.execute(edit)
+        db.execute("DELETE FROM events")
+        previous = GENESIS
+        for seq, (at, kind, body) in enumerate(story, start=1):
+            text = rfc8785.dumps(body).decode()
+            following = event_hash(seq, at, kind, text, previous)
+            db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", (seq, at, kind, text, previous, following))
+            previous = following
+    db.close()
+
+
+def place(story: Told, kind: str, item: str | None = None) -> int:
+    """Where the first event of a type stands; of the first item whose name begins so, where there are several."""
+    names = [one[2]["item"] for one in story if item is not None and one[2].get("item", "").startswith(item)]
+    name = min(names, default=None)
+    return next(n for n, (_at, one, body) in enumerate(story) if one == kind and name in {None, body.get("item")})
+
+
+def body(story: Told, kind: str, item: str | None = None) -> dict[str, Any]:
+    return story[place(story, kind, item)][2]
+
+
+def move(story: Told, source: int, target: int) -> None:
+    story.insert(target, story.pop(source))
+
+
+def append_outcome(story: Told) -> None:
+    at, _kind, outcome = story[place(story, "item.failed", REFUSED)]
+    story.append((at, "item.scored", {**outcome, "outcome": "right"}))
+
+
+def second_outcome(story: Told) -> None:
+    received, scored = place(story, "response.received", CHOICE), place(story, "item.scored", CHOICE)
+    again = [story[received], (*story[scored][:2], {**story[scored][2], "outcome": "wrong"})]
+    story[-1:-1] = again
+
+
+def another_kind(story: Told) -> None:
+    body(story, "response.received", REFUSED)["kind"] = "response"
+
+
+def unasked(story: Told) -> None:
+    move(story, place(story, "response.received", CHOICE), place(story, "request.sent", CHOICE))
+
+
+def asked_in_an_earlier_session(story: Told) -> None:
+    at, _kind, begun = story[place(story, "session.started")]
+    story.insert(place(story, "response.received", CHOICE), (at, "session.resumed", begun))
+
+
+def after_an_interruption(story: Told) -> None:
+    story.insert(place(story, "response.received", CHOICE), (story[0][0], "session.interrupted", INTERRUPTED))
+
+
+def retried_unasked(story: Told) -> None:
+    slot = body(story, "request.sent", CHOICE)
+    retried = {**slot, "cause": "timeout", "wait_ms": 1}
+    story.insert(place(story, "request.sent", CHOICE), (story[0][0], "request.retried", retried))
+
+
+def settled_later(story: Told) -> None:
+    move(story, place(story, "item.scored", CHOICE), len(story) - 2)
+
+
+def never_finished(story: Told) -> None:
+    del story[place(story, "item.scored", CHOICE) :]
+
+
+INTERRUPTED = {"done": 0, "reason": "operator"}
+IMPOSSIBLE: dict[str, tuple[Callable[[Told], Any], str]] = {
+    "an outcome after the end": (append_outcome, "after the run had finished"),
+    "a session after the end": (lambda s: s.append((s[0][0], "session.interrupted", INTERRUPTED)), "had finished"),
+    "a second outcome": (second_outcome, "has its outcome already"),
+    "another request after the outcome": (
+        lambda s: s.insert(-1, s[place(s, "request.sent", CHOICE)]),
+        "has its outcome already",
+    ),
+    "no record before the outcome": (lambda s: s.pop(place(s, "response.received", CHOICE)), "no record that fits"),
+    "a record of another kind": (another_kind, "no record that fits"),
+    "a record of another request": (
+        lambda s: body(s, "response.received", CHOICE).update(attempt=2),
+        "does not belong to the latest request",
+    ),
+    "an outcome of another request": (
+        lambda s: body(s, "item.scored", CHOICE).update(attempts=2),
+        "no record that fits",
+    ),
+    "a record without its outcome": (settled_later, "the record before it has no outcome"),
+    "a record at the end": (never_finished, "the record has no outcome"),
+    "an answer before the request": (unasked, "was not asked in this session"),
+    "an answer to another session": (asked_in_an_earlier_session, "was not asked in this session"),
+    "an answer after an interruption": (after_an_interruption, "it is in no session"),
+    "a request before any session": (lambda s: move(s, place(s, "session.started"), 4), "it is in no session"),
+    "no session": (lambda s: s.pop(place(s, "session.started")), "it is in no session"),
+    "a retry without a request": (retried_unasked, "was not asked in this session"),
+    "a request left out of the count": (
+        lambda s: body(s, "request.sent", CHOICE).update(attempt=2),
+        "not counted one by one",
+    ),
+    "an item of no table": (lambda s: body(s, "request.sent", CHOICE).update(item="c99"), "has no item"),
+    "a repeat of no table": (lambda s: body(s, "request.sent", CHOICE).update(repeat=1), "has no item"),
+    "other false negatives of a failure": (lambda s: body(s, "item.failed", REFUSED).update(fn=1), "counts otherwise"),
+    "fewer items at the end": (lambda s: body(s, "run.finished").update(items=5), "items are open"),
+    "an end before the last outcome": (lambda s: move(s, len(s) - 1, len(s) - 3), "items are open"),
+    "other counts at the end": (
+        lambda s: body(s, "run.finished")["outcomes"].update(right=3),
+        "counts of outcomes are not those",
+    ),
+    "an outcome too many at the end": (
+        lambda s: body(s, "run.finished")["outcomes"].update(wrong=1),
+        "counts of outcomes are not those",
+    ),
+    "a first session resumed": (
+        lambda s: s.__setitem__(1, (s[1][0], "session.resumed", s[1][2])),
+        "begins with session.started",
+    ),
+    "two first sessions": (lambda s: s.insert(1, s[1]), "begins with session.started"),
+    "a second beginning": (lambda s: s.insert(3, s[0]), "only the first event"),
+    "an interruption that counts ahead": (
+        lambda s: s.insert(2, (s[0][0], "session.interrupted", {"done": 1, "reason": "operator"})),
+        "more outcomes than there are",
+    ),
+}
+
+
+@pytest.fixture
+def english() -> Iterator[None]:
+    before = current()
+    set_language("en")
+    yield
+    set_language(before)
+
+
+@pytest.mark.usefixtures("english")
+@pytest.mark.parametrize("what", IMPOSSIBLE)
+def test_a_story_that_cannot_have_happened_is_refused_without_a_key(copy: Path, what: str) -> None:
+    change, words = IMPOSSIBLE[what]
+    retell(copy, change)
+    with pytest.raises(TrustError) as error:
+        verify_log(copy)
+    assert words in error.value.message
+    assert error.value.line is not None
+
+
+def test_the_same_story_told_again_is_the_same_log(copy: Path, finished: Path, world: World) -> None:
+    retell(copy, lambda _story: None)
+    assert verify_log(copy) == verify_log(finished)
+    assert read_results(copy, world.key) == read_results(finished, world.key)
+
+
+def test_an_interruption_and_a_killed_session_are_no_impossible_story(copy: Path) -> None:
+    def break_off(story: Told) -> None:
+        begun = story[place(story, "session.started")]
+        resumed = (begun[0], "session.resumed", begun[2])
+        story[2:2] = [(begun[0], "session.interrupted", INTERRUPTED), resumed, resumed]
+
+    retell(copy, break_off)
+    assert verify_log(copy).finished is not None
+
+
+MISSHAPEN: dict[str, Callable[[Told], Any]] = {
+    "an unknown key": lambda s: body(s, "request.sent", CHOICE).update(more=1),
+    "an unknown key of a session": lambda s: body(s, "session.started").update(more=1),
+    "an unknown key of the beginning": lambda s: s[0][2].update(more=1),
+    "a missing key": lambda s: body(s, "session.started").pop("state_since"),
+    "a truth value for a number": lambda s: body(s, "session.started").update(attempt=True),
+    "a number for a truth value": lambda s: body(s, "session.started").update(state_created=1),
+    "a text for a number": lambda s: body(s, "request.sent", CHOICE).update(attempt="1"),
+    "an attempt 0": lambda s: body(s, "session.started").update(attempt=0),
+    "a probe that is no object": lambda s: body(s, "session.started").update(probe="m"),
+    "an unknown state of the state folder": lambda s: body(s, "session.started").update(state_note="fine"),
+    "no time": lambda s: body(s, "session.started").update(state_since="today"),
+    "an unknown reason": lambda s: s.insert(2, (s[0][0], "session.interrupted", {"done": 0, "reason": "whim"})),
+    "a reason that is no text": lambda s: s.insert(2, (s[0][0], "session.interrupted", {"done": 0, "reason": []})),
+    "an unknown kind": lambda s: body(s, "response.received", CHOICE).update(kind="rumour"),
+    "no digest": lambda s: body(s, "response.received", CHOICE).update(record="x"),
+    "an unknown outcome": lambda s: body(s, "item.scored", CHOICE).update(outcome="best"),
+    "a scored failure": lambda s: body(s, "item.scored", CHOICE).update(outcome="failed"),
+    "a missing outcome": lambda s: body(s, "item.scored", CHOICE).update(outcome="missing"),
+    "a failed success": lambda s: body(s, "item.failed", REFUSED).update(outcome="right"),
+    "hits of a failure": lambda s: body(s, "item.failed", REFUSED).update(tp=1),
+    "words for a code": lambda s: body(s, "item.failed", REFUSED).update(note="a failure, they said"),
+    "negative hits": lambda s: body(s, "item.scored", CHOICE).update(tp=-1),
+    "an unknown outcome at the end": lambda s: body(s, "run.finished")["outcomes"].update(best=1),
+    "no outcomes at the end": lambda s: body(s, "run.finished").pop("outcomes"),
+}
+
+
+@pytest.mark.usefixtures("english")
+@pytest.mark.parametrize("what", MISSHAPEN)
+def test_a_body_that_no_run_writes_is_refused_without_a_key(copy: Path, what: str) -> None:
+    retell(copy, MISSHAPEN[what])
+    with pytest.raises(TrustError, match="makes no sense") as error:
+        verify_log(copy)
+    assert error.value.line is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{{"dataset":"CMExam",{}}}',
+        "{{{}, }}",
+        "{{ {}}}",
+        '{{{},"dataset":"CMExam"}}',
+        "[" * 100_000,
+    ],
+)
+def test_a_body_in_another_spelling_is_refused(copy: Path, text: str) -> None:
+    def respell(db: sqlite3.Connection) -> None:
+        seq, old = db.execute("SELECT seq, body FROM events WHERE type = 'request.sent' LIMIT 1").fetchone()
+        db.execute("UPDATE events SET body = ? WHERE seq = ?", (text.format(old[1:-1]), seq))
+
+    rewrite_chain(copy, respell)
+    with pytest.raises(TrustError):
+        verify_log(copy)
+
+
+def improve(story: Told) -> None:
+    body(story, "item.scored", CHOICE).update(outcome="wrong")
+    counts = body(story, "run.finished")["outcomes"]
+    counts.update(right=1, wrong=1)
+
+
+@pytest.mark.usefixtures("english")
+def test_an_outcome_changed_everywhere_in_the_clear_is_found_with_the_key(copy: Path, world: World) -> None:
+    retell(
+        copy,
+        improve,
+        f"UPDATE items SET outcome = 'wrong' WHERE item = {FIRST.format('c')}",
+    )
+    assert verify_log(copy).outcomes["wrong"] == 1  # without the key nobody can tell
+    with pytest.raises(TrustError, match="sealed with its answer") as error:
+        read_results(copy, world.key)
+    assert error.value.line is not None
+
+
+@pytest.mark.parametrize(("column", "value"), [("tp", 2), ("fp", 1), ("fn", 0), ("note", "strict+x")])
+def test_every_part_of_a_score_is_sealed(copy: Path, world: World, column: str, value: Any) -> None:
+    value_in_sql = repr(value)
+    retell(
+        copy,
+        lambda story: body(story, "item.scored", EXTRACTION).update({column: value}),
+        f"UPDATE items SET {column} = {value_in_sql} WHERE item = {FIRST.format('s')}",
+    )
+    verify_log(copy)
+    with pytest.raises(TrustError):
+        read_results(copy, world.key)
+
+
+@pytest.mark.usefixtures("english")
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda story: body(story, "session.started").update(state_created=False),
+        lambda story: body(story, "session.started").update(attempt=1, attempts_on_bundle=9),
+        lambda story: story.__setitem__(1, ("2020-01-31T08:00:00.000Z", *story[1][1:])),
+    ],
+)
+def test_a_log_told_anew_in_front_of_an_answer_is_found_with_the_key(
+    copy: Path, world: World, change: Callable[[Told], None]
+) -> None:
+    retell(copy, change)
+    verify_log(copy)
+    with pytest.raises(TrustError, match="the log before event"):
+        read_results(copy, world.key)
+
+
+def without(story: Told, dataset: str) -> None:
+    story[:] = [one for one in story if one[2].get("dataset") != dataset]
+
+
+def test_the_answers_of_a_dataset_cannot_be_made_to_have_never_come(copy: Path, world: World) -> None:
+    def forget(story: Told) -> None:
+        without(story, "MAEESymp")
+        del story[place(story, "run.finished")]
+
+    retell(
+        copy,
+        forget,
+        "DELETE FROM records WHERE dataset = 'MAEESymp'",
+        "UPDATE items SET state = 'pending', outcome = NULL, tp = 0, fp = 0, fn = 0, note = '', attempts = 0"
+        " WHERE dataset = 'MAEESymp'",
+    )
+    verify_log(copy)
+    with pytest.raises(TrustError):
+        read_results(copy, world.key)
+
+
+def test_a_dataset_cannot_be_made_to_have_never_been_asked(copy: Path) -> None:
+    with sqlite3.connect(copy / "run.sqlite") as db:
+        # The last one, so that the others keep their places.
+        (last,) = db.execute("SELECT dataset FROM items ORDER BY position DESC LIMIT 1").fetchone()
+        rows = db.execute(
+            "SELECT position, dataset, item, repeat, digest, absent_fn FROM items WHERE dataset != ? ORDER BY position",
+            (last,),
+        ).fetchall()
+    db.close()
+
+    def forget(story: Told) -> None:
+        without(story, last)
+        settled = Counter(one[2]["outcome"] for one in story if one[1] in {"item.scored", "item.failed"})
+        body(story, "run.finished").update(items=settled.total(), outcomes=dict(settled))
+        story[0][2].update(items=len(rows), items_sha256=items_sha256(rows))
+
+    tables = ("records", "items")
+    retell(copy, forget, *(f"DELETE FROM {table} WHERE dataset = '{last}'" for table in tables))
+    with pytest.raises(TrustError, match=r"identity|标识"):
+        verify_log(copy)
