@@ -3,7 +3,7 @@
 The verdict, first rule that applies:
 
 1. an indicative run: *not evaluable*, with the reasons; gates are listed all the same;
-2. no thresholds, or no approver: *not evaluable*;
+2. no thresholds, no approver, or an approval dated after the run's start: *not evaluable*;
 3. a critical rule broken, or a gate missed whose ``on_fail`` is ``fail``: *fail*, whatever else is unknown;
 4. a gate or critical rule that cannot be evaluated: *not evaluable*;
 5. a gate missed whose ``on_fail`` is ``conditional``: *conditional*;
@@ -13,12 +13,13 @@ The verdict, first rule that applies:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 
-from mlb_offline.benchmark.catalogue import DATASETS
+from mlb_offline.benchmark.catalogue import DATASETS, Metric
 from mlb_offline.policy.model import Critical, Gate, Policy
-from mlb_offline.stats.lower import Bound, dataset_lower, mean_lower
+from mlb_offline.stats.lower import Bound, dataset_lower, item_cap, mean_lower, runaway
 from mlb_offline.stats.reasons import Reason
 from mlb_offline.stats.summary import DatasetResult, Summary, members, weights
 
@@ -26,6 +27,9 @@ Verdict = Literal["pass", "conditional", "fail", "not evaluable"]
 GateOutcome = Literal["pass", "fail", "not evaluable"]
 CriticalOutcomes = Mapping[str, Mapping[str, bool]]
 """Dataset → item id → whether every answer to it was wholly right; only items that policies name are needed."""
+
+_EARLIEST_DAY = timedelta(hours=14)
+"""How long before 00:00 UTC a date begins in the easternmost time zone; approvals have a date without a zone."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,12 @@ class GateResult:
         value: the estimate; None where there is none.
         n: items of all datasets concerned.
         minimum_n: items needed, added up over these datasets; each needs its own.
-        outcome: ``pass`` if and only if the bound is at least the threshold and n suffices.
+        outcome: ``pass`` if and only if the bound is at least the threshold and n suffices. Where an answer ran
+            away (``stats.lower.runaway``) the bound is 0, so the gate is missed: it is the model's doing.
         method: how the bound was made; empty where there is none.
         reason: why it is no pass.
         on_fail: what a miss makes of the verdict.
+        size_caps: effective cap of one item, by micro-F1 dataset concerned; empty where there is no bound.
     """
 
     scope: str
@@ -57,6 +63,7 @@ class GateResult:
     method: str
     reason: Reason | None
     on_fail: Literal["fail", "conditional"] = "fail"
+    size_caps: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,29 +101,35 @@ def evaluate(
     summary: Summary,
     *,
     indicative_reasons: Sequence[Reason],
+    started: datetime,
     critical_outcomes: CriticalOutcomes | None = None,
 ) -> PolicyOutcome:
     """Hold a summary against a policy.
 
     Args:
         policy: what is asked.
-        summary: what was found.
+        summary: what was found, with the policy's weights.
         indicative_reasons: why this run can never pass (``answers:``, ``--limit``, demonstration keys …).
+        started: when the run started, with time zone; approvals dated later do not count.
         critical_outcomes: needed where the policy names critical items; an item not in it is not evaluable.
+
+    Raises:
+        ValueError: the summary was made with other weights.
     """
+    if summary.weighting != policy.weighting:
+        raise ValueError("the summary's weights are not the policy's")
     gates = tuple(_gate(policy, gate, summary) for gate in policy.gate)
     critical = tuple(_critical(policy, rule, summary, critical_outcomes or {}) for rule in policy.critical)
-    verdict, reasons = _verdict(policy, gates, critical, tuple(indicative_reasons))
+    verdict, reasons = _verdict(_unapproved(policy, started), gates, critical, tuple(indicative_reasons))
     return PolicyOutcome(verdict, gates, reasons, bool(indicative_reasons), critical)
 
 
 def _verdict(
-    policy: Policy,
+    unapproved: tuple[Reason, ...],
     gates: tuple[GateResult, ...],
     critical: tuple[CriticalResult, ...],
     indicative: tuple[Reason, ...],
 ) -> tuple[Verdict, tuple[Reason, ...]]:
-    unapproved = _unapproved(policy)
     if indicative or unapproved:
         return "not evaluable", indicative + unapproved
     broken = [rule.reason for rule in critical if rule.outcome == "fail"]
@@ -139,10 +152,19 @@ def _verdict(
     return ("pass" if met else "not evaluable"), reasons
 
 
-def _unapproved(policy: Policy) -> tuple[Reason, ...]:
+def _unapproved(policy: Policy, started: datetime) -> tuple[Reason, ...]:
     if not policy.gate:
         return (Reason("no-thresholds"),)
-    return () if policy.approvers else (Reason("no-approver"),)
+    if not policy.approvers:
+        return (Reason("no-approver"),)
+    # The policy's bytes were fixed at the start, so a later date had not come when it was written down.
+    late = sorted(who.date for who in policy.approvers if _begins(who.date) - started > _EARLIEST_DAY)
+    started_on = started.astimezone(UTC).date().isoformat()
+    return (Reason("approval-after-start", {"date": late[-1], "started": started_on}),) if late else ()
+
+
+def _begins(day: str) -> datetime:
+    return datetime.combine(date.fromisoformat(day), time(), UTC)
 
 
 def _gate_reasons(gates: Sequence[GateResult], outcome: str, on_fail: str, code: str) -> list[Reason]:
@@ -159,11 +181,13 @@ def _gate(policy: Policy, gate: Gate, summary: Summary) -> GateResult:
     minimum_n = sum(policy.minimum_of(gate, name) for name in names)
     value = _value(gate, summary)
     reason = _gap(gate, names, summary) or _too_few(policy, gate, found)
-    bound = None
+    bound, caps = None, {}
     if reason is None and value is not None:
-        bound = _bound(policy, names, found)
+        bound = _bound(policy, names, found, summary)
+        caps = {r.dataset: item_cap(r.sample, size_cap=policy.cap_of) for r in found if r.metric == Metric.MICRO_F1}
         if bound.low < gate.min:
-            reason = Reason("bound-below-minimum", {"bound": bound.low, "min": gate.min})
+            below = Reason("bound-below-minimum", {"bound": bound.low, "min": gate.min})
+            reason = _ran_away(policy, found) or below
     outcome: GateOutcome = "not evaluable"
     if bound is not None:
         outcome = "pass" if bound.low >= gate.min else "fail"
@@ -179,14 +203,26 @@ def _gate(policy: Policy, gate: Gate, summary: Summary) -> GateResult:
         method="" if bound is None else bound.method,
         reason=reason,
         on_fail=gate.on_fail,
+        size_caps=caps,
     )
 
 
-def _bound(policy: Policy, names: tuple[str, ...], found: Sequence[DatasetResult]) -> Bound:
+def _ran_away(policy: Policy, found: Sequence[DatasetResult]) -> Reason | None:
+    for result in found:
+        ran = runaway(result.sample, size_cap=policy.cap_of)
+        if ran is not None:
+            return Reason(
+                "runaway-answers",
+                {"dataset": ran.dataset, "items": ran.items, "largest": ran.largest, "cap": ran.cap},
+            )
+    return None
+
+
+def _bound(policy: Policy, names: tuple[str, ...], found: Sequence[DatasetResult], summary: Summary) -> Bound:
     samples = [result.sample for result in found]
     if len(samples) == 1:
         return dataset_lower(samples[0], size_cap=policy.cap_of)
-    return mean_lower(samples, weights(names), size_cap=policy.cap_of)
+    return mean_lower(samples, weights(names, summary.weighting), size_cap=policy.cap_of)
 
 
 def _value(gate: Gate, summary: Summary) -> float | None:

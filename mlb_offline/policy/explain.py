@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
 from mlb_offline.benchmark.catalogue import DATASETS, Metric
 from mlb_offline.language import tr
@@ -26,7 +27,8 @@ class GateMeaning:
         right_needed: for a single accuracy dataset at its minimum n, the fewest right answers that meet the
             gate; None for others, and where none meets it.
         method: how the bound is made; empty where ``best`` is None.
-        size_caps: cap of 2TP + FP + FN of one answer, by micro-F1 dataset concerned.
+        size_caps: cap of 2TP + FP + FN of one answer, by micro-F1 dataset concerned; a run raises it to twice its
+            largest reference, and one answer with more errors than that misses the gate.
     """
 
     gate: Gate
@@ -47,13 +49,67 @@ def explain(policy: Policy) -> list[GateMeaning]:
     return [_meaning(policy, gate) for gate in policy.gate]
 
 
-def warnings(policy: Policy) -> list[str]:
-    """What in a readable policy keeps it from ever giving a pass, in the language in use."""
+def warnings(policy: Policy, *, today: date | None = None) -> list[str]:
+    """What a reader of a readable policy must know, in the language in use.
+
+    First what keeps it from ever giving a pass, then what makes a pass say less than the benchmark's own numbers
+    would, then what a size cap does.
+
+    Args:
+        policy: the policy.
+        today: approvals dated later are named; by default the day it is, UTC.
+    """
+    return [*_hindrances(policy, today or datetime.now(UTC).date()), *_small_numbers(policy), *_caps(policy)]
+
+
+def _small_numbers(policy: Policy) -> list[str]:
+    few: dict[str, tuple[int, int]] = {}
+    for gate in policy.gate:
+        for name in (gate.id,) if gate.scope == "dataset" else members(gate.id):
+            needed, official = policy.minimum_of(gate, name), DATASETS[name].n
+            if needed < official:
+                few[name] = min(few.get(name, (needed, official)), (needed, official))
+    named = ", ".join(f"{name} {needed}/{official}" for name, (needed, official) in few.items())
+    if not few:
+        return []
+    return [
+        tr(
+            f"minimum_n 低于官方条目数（要求/官方）：{named}；抽取部分条目也能通过",
+            f"minimum_n is below the official number (asked/official): {named}; a run of fewer items can pass",
+        )
+    ]
+
+
+def _caps(policy: Policy) -> list[str]:
+    caps = {name: cap for meaning in explain(policy) for name, cap in meaning.size_caps.items()}
+    named = ", ".join(f"{name} {cap}" for name, cap in caps.items())
+    if not caps:
+        return []
+    return [
+        tr(
+            f"size_cap（{named}）：一题的错误数 FP+FN 若超过该上限与题库中最大参考答案两倍之较大者，所涉门槛即未达到；"
+            "宜设为最大参考答案条数的两倍，过小则下限偏低",
+            f"size_cap ({named}): one answer with more errors FP+FN than it, or than twice the bundle's largest "
+            "reference where that is more, misses the gate; best is twice the largest reference, too small a cap "
+            "lowers the bound",
+        )
+    ]
+
+
+def _hindrances(policy: Policy, today: date) -> list[str]:
     found = []
     if not policy.gate:
         found.append(tr("没有阈值：结论总是“不可评估”", "no thresholds: the verdict is always not evaluable"))
     elif not policy.approvers:
         found.append(tr("没有批准人：结论总是“不可评估”", "no approver: the verdict is always not evaluable"))
+    found += [
+        tr(
+            f"批准日期 {who.date} 尚未到：此前开始的运行不会通过",
+            f"the approval dated {who.date} lies ahead: a run that starts before cannot pass",
+        )
+        for who in policy.approvers
+        if date.fromisoformat(who.date) > today
+    ]
     for meaning in explain(policy):
         gate = meaning.gate
         name = f"{gate.scope}/{gate.id}"
@@ -84,7 +140,7 @@ def _meaning(policy: Policy, gate: Gate) -> GateMeaning:
     if len(samples) == 1:
         bound = dataset_lower(samples[0], size_cap=policy.cap_of)
     else:
-        bound = mean_lower(samples, weights(names), size_cap=policy.cap_of)
+        bound = mean_lower(samples, weights(names, policy.weighting), size_cap=policy.cap_of)
     right = None
     if gate.scope == "dataset" and DATASETS[gate.id].metric is Metric.ACCURACY:
         right = _right_needed(gate.min, needed[gate.id])

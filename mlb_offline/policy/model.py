@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import unicodedata
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -22,12 +24,38 @@ from mlb_offline.benchmark.catalogue import DATASETS, DIMENSIONS, Metric
 from mlb_offline.configuration import parse_toml, read_bounded
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
-from mlb_offline.stats.lower import DEFAULT_SIZE_CAP
+from mlb_offline.stats.lower import DEFAULT_SIZE_CAP, SMALLEST_SIZE_CAP
+from mlb_offline.stats.summary import Weighting
 
 Scope = Literal["dataset", "dimension", "overall"]
 Bad = Literal["wrong", "unreadable", "failed", "missing"]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"\S")]
 MinimumN = Annotated[int, Field(ge=1, le=10_000_000)]
+SizeCap = Annotated[int, Field(ge=SMALLEST_SIZE_CAP, le=1_000_000)]
+Weight = Annotated[float, Field(ge=0.01, le=100)]
+
+_BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0")  # Hangul fillers: letters by category, invisible
+_SHOWING_FAILURE: dict[bool | None, frozenset[str]] = {  # what can still be counted in a finished run
+    True: frozenset({"wrong", "unreadable", "failed"}),
+    False: frozenset({"unreadable", "failed"}),
+    None: frozenset({"failed"}),
+}
+
+
+def _can_be_read(value: str) -> str:
+    if not any(unicodedata.category(char)[0] in "LN" and char not in _BLANK_LETTERS for char in value):
+        raise ValueError(tr("应至少含一个可见的文字或数字", "it needs at least one visible letter or digit"))
+    return value
+
+
+Named = Annotated[Text, AfterValidator(_can_be_read)]
+"""What a person has to be able to read: with a visible letter or digit in it."""
+
+
+def _failures(dataset: str) -> frozenset[str]:
+    """Outcomes of a dataset that can make a critical rule fail; missing answers make the run indicative instead."""
+    metric = DATASETS[dataset].metric
+    return _SHOWING_FAILURE[None if metric.judged else metric is Metric.ACCURACY]
 
 
 class _Strict(BaseModel):
@@ -71,7 +99,7 @@ class Critical(_Strict):
         dataset: where.
         items: item ids of that dataset, each of which must be wholly right; empty: all its answers count.
         outcomes: which outcomes count as critical where ``items`` is empty; default: all bad ones.
-        max_count: how many are allowed.
+        max_count: how many are allowed; below the number of ``items``, else below the official number.
     """
 
     dataset: Text
@@ -94,11 +122,34 @@ class Critical(_Strict):
             raise ValueError(
                 tr("max_count 不小于条目数：永远不会失败", "max_count is not below the items' number: it cannot fail")
             )
-        if self.outcomes == ["wrong"] and DATASETS[self.dataset].metric is not Metric.ACCURACY:
+        official = DATASETS[self.dataset].n
+        if not self.items and self.max_count >= official:
             raise ValueError(
-                tr("该数据集没有“wrong”结果：永远不会失败", "this dataset has no outcome wrong: it can never fail")
+                tr(
+                    f"max_count 不小于官方条目数 {official}：永远不会失败",
+                    f"max_count is not below the official number {official}: it cannot fail",
+                )
             )
+        self._outcomes_can_fail()
         return self
+
+    def _outcomes_can_fail(self) -> None:
+        possible = _failures(self.dataset)
+        never = sorted(set(self.outcomes) - possible - {"missing"})
+        if never:
+            raise ValueError(
+                tr(
+                    f"该数据集不会有这些结果：{never}，可用：{sorted(possible)}",
+                    f"this dataset never has the outcomes {never}, there are: {sorted(possible)}",
+                )
+            )
+        if self.outcomes == ["missing"]:
+            raise ValueError(
+                tr(
+                    "只有 missing：有缺失的运行仅供参考，这条规则永远不会失败",
+                    "missing alone: a run with missing answers is indicative anyway, so the rule can never fail",
+                )
+            )
 
     @property
     def counted(self) -> tuple[Bad, ...]:
@@ -107,10 +158,10 @@ class Critical(_Strict):
 
 
 class Approver(_Strict):
-    """Who approved the thresholds, and when (ISO date)."""
+    """Who approved the thresholds, and when (ISO date); an approval dated after the run's start does not count."""
 
-    name: Text
-    role: Text
+    name: Named
+    role: Named
     date: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$")]
 
     @field_validator("date", mode="before")
@@ -131,6 +182,20 @@ class Disputes(_Strict):
     count_as: Literal["not-evaluable", "wrong"] = "not-evaluable"
 
 
+class Weights(_Strict):
+    """Relative weights from 0.01 to 100, by dataset within its dimension and by dimension; 1 where not named."""
+
+    datasets: dict[str, Weight] = Field(default_factory=dict)
+    dimensions: dict[str, Weight] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _known(self) -> Weights:
+        unknown = sorted((self.datasets.keys() - DATASETS.keys()) | (self.dimensions.keys() - DIMENSIONS.keys()))
+        if unknown:
+            raise ValueError(tr(f"未知的数据集或维度：{unknown}", f"unknown datasets or dimensions: {unknown}"))
+        return self
+
+
 class Policy(_Strict):
     """A policy.
 
@@ -141,18 +206,20 @@ class Policy(_Strict):
         validity_days: how long a pass stands after the run, in days.
         size_cap: cap of 2TP + FP + FN of one answer in micro-F1 bounds (``stats.bounds.micro_f1_lower``).
         size_caps: other caps, by dataset.
+        weights: of datasets in their dimension and of dimensions in the whole; equal where not set.
         gate: thresholds; no (scope, id) twice.
         critical: critical failures.
         approvers: who approved the thresholds; without one they do not count.
         disputes: see ``Disputes``.
     """
 
-    name: Text
-    version: Text
+    name: Named
+    version: Named
     minimum_n: MinimumN | None = None
     validity_days: Annotated[int, Field(ge=1, le=3660)] = 365
-    size_cap: Annotated[int, Field(ge=2, le=1_000_000)] = DEFAULT_SIZE_CAP
-    size_caps: dict[str, Annotated[int, Field(ge=2, le=1_000_000)]] = Field(default_factory=dict)
+    size_cap: SizeCap = DEFAULT_SIZE_CAP
+    size_caps: dict[str, SizeCap] = Field(default_factory=dict)
+    weights: Weights = Field(default_factory=Weights)
     gate: list[Gate] = Field(default_factory=list)
     critical: list[Critical] = Field(default_factory=list)
     approvers: list[Approver] = Field(default_factory=list)
@@ -193,6 +260,11 @@ class Policy(_Strict):
     def cap_of(self, dataset: str) -> int:
         """The size cap of one answer of a dataset."""
         return self.size_caps.get(dataset, self.size_cap)
+
+    @property
+    def weighting(self) -> Weighting:
+        """The weights of all means."""
+        return Weighting(dict(self.weights.datasets), dict(self.weights.dimensions))
 
     def minimum_of(self, gate: Gate, dataset: str) -> int:
         """Items that a gate needs in a dataset."""

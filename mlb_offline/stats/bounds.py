@@ -167,22 +167,25 @@ def betting_lower(values01: Sequence[float], alpha: float = ALPHA) -> float:
 
 
 def micro_f1_lower(counts: Counts, *, alpha: float = ALPHA, size_cap: int) -> float:
-    """Lower bound of the capped micro-F1 of the population of documents.
+    """Lower bound of the capped micro-F1 of the population of documents; 0 where an answer ran away.
 
     The size of a document is 2TP + FP + FN. One above ``size_cap`` is cut to that size by dropping true
-    positives, never errors: 2TP becomes max(0, size_cap - FP - FN). The estimand is E[2TP] / E[size] after
-    this rule, and the bound holds for it at every sample size. Cutting lowers 2TP - t * size for every t, so
-    the estimand is at most micro-F1 itself wherever no document has more than ``size_cap`` errors; one that
-    has counts as wholly wrong with ``size_cap`` errors. The bound is also never above the uncapped micro-F1
-    of the sample, so that errors beyond the cap are felt too.
+    positives first: 2TP becomes max(0, size_cap - FP - FN), and errors beyond the cap are not counted further.
+    The estimand is E[2TP] / E[size] after this rule, and the bound holds for it at every sample size. Where no
+    document of the population has more than ``size_cap`` errors the estimand is at most micro-F1 itself. No
+    bound of micro-F1 without a cap exists: sizes are unbounded.
+
+    Two safeguards only ever lower the bound. The same bound is made with the effective cap, under which no
+    document of this sample loses an error, and the lower of the two counts. And where a document has more errors
+    than even that, the bound is 0 (``runaways``).
 
     Args:
         counts: rows (TP, FP, FN, documents).
         alpha: one-sided error, in (0, 0.5].
-        size_cap: largest size, fixed without looking at answers; at least 2 (a document with one right entity).
+        size_cap: largest size, fixed without looking at items or answers; at least 2 (one right entity).
 
     Returns:
-        A share in [0, 1); 0 where nothing was found.
+        A share in [0, 1), never above the sample's own micro-F1; 0 where nothing was found.
 
     Raises:
         ValueError: an argument is out of range.
@@ -190,12 +193,30 @@ def micro_f1_lower(counts: Counts, *, alpha: float = ALPHA, size_cap: int) -> fl
     _check(alpha)
     if size_cap < 2:
         raise ValueError(f"size cap {size_cap}")
-    point = micro_f1(counts)
-    return 0.0 if not point else min(_lower(capped_rows(counts, size_cap), alpha, _RATIO_LADDER), point)
+    if not micro_f1(counts) or runaways(counts, size_cap):
+        return 0.0
+    caps = {size_cap, effective_cap(counts, size_cap)}
+    return min(_lower(capped_rows(counts, cap), alpha, _RATIO_LADDER) for cap in caps)
+
+
+def effective_cap(counts: Counts, size_cap: int) -> int:
+    """The cap under which no document of a sample may lose errors: never below twice its largest reference.
+
+    Twice the reference, TP + FN, is the size of a perfect answer: so neither a perfect nor an unreadable answer is
+    ever cut, and an answer may invent as much as the largest document holds. References are fixed by the bundle,
+    so no answer can move it.
+    """
+    return max([size_cap, *(2 * (tp + fn) for tp, _, fn, _ in counts)])
+
+
+def runaways(counts: Counts, size_cap: int) -> int:
+    """How many documents have more errors, FP + FN, than the effective cap."""
+    cap = effective_cap(counts, size_cap)
+    return sum(items for _, fp, fn, items in counts if fp + fn > cap)
 
 
 def capped_rows(counts: Counts, size_cap: int) -> Rows:
-    """Documents in units of the cap, those above it cut to it by dropping true positives."""
+    """Documents in units of the cap, those above it cut to it by dropping true positives before errors."""
     import numpy as np
 
     table = np.asarray(sorted(counts), dtype=np.int64).reshape(-1, 4)

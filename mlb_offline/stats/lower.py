@@ -7,9 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mlb_offline.benchmark.catalogue import Metric
-from mlb_offline.stats.bounds import ALPHA, betting_lower, clopper_pearson_lower, micro_f1_lower
+from mlb_offline.stats.bounds import (
+    ALPHA,
+    Counts,
+    betting_lower,
+    clopper_pearson_lower,
+    effective_cap,
+    micro_f1_lower,
+    runaways,
+)
 from mlb_offline.stats.sample import DatasetSample
 
+SMALLEST_SIZE_CAP = 8
+"""Smallest cap that a policy may set: a perfect answer of 4 entities. Below it most documents would be cut."""
 DEFAULT_SIZE_CAP = 32
 """Cap of 2TP + FP + FN of one answer, unless the policy sets another: a perfect document of the benchmark's
 example items has 6 entities, so size 12; bounds are sharpest at two to three times the mean size
@@ -41,7 +51,7 @@ def dataset_lower(sample: DatasetSample, *, alpha: float = ALPHA, size_cap: Size
     """Lower bound of one dataset's score.
 
     Single 0/1 answers: Clopper-Pearson. Repeats: betting bound on the items' means. Micro-F1: betting bound with
-    capped sizes.
+    capped sizes, 0 where an answer ran away (``runaway``).
 
     Raises:
         ValueError: the dataset has no value (judged, or no items).
@@ -49,9 +59,8 @@ def dataset_lower(sample: DatasetSample, *, alpha: float = ALPHA, size_cap: Size
     if sample.metric.judged or not sample.n:
         raise ValueError(f"{sample.dataset} has no value")
     if sample.metric is Metric.MICRO_F1:
-        counts = [(row[0], row[1], row[2], row[3]) for row in sample.histogram]
         cap = size_cap(sample.dataset) * sample.repeats
-        return Bound(_down(micro_f1_lower(counts, alpha=alpha, size_cap=cap)), "betting-micro-f1")
+        return Bound(_down(micro_f1_lower(_counts(sample), alpha=alpha, size_cap=cap)), "betting-micro-f1")
     if sample.repeats == 1:
         right = sum(row[0] * row[2] for row in sample.histogram)
         return Bound(_down(clopper_pearson_lower(right, sample.n, alpha)), "clopper-pearson")
@@ -69,6 +78,7 @@ def mean_lower(
     """Lower bound of a weighted mean of datasets: each with its share of alpha, then averaged (Bonferroni).
 
     All k bounds hold together with probability of at least 1 - alpha, however the datasets depend on each other.
+    Where an answer ran away in one of them the bound is 0: what has no bound in one part has none in the mean.
 
     Raises:
         ValueError: no dataset, one without a value, or weights of another number.
@@ -76,8 +86,47 @@ def mean_lower(
     if not samples:
         raise ValueError("no dataset")
     bounds = [dataset_lower(sample, alpha=alpha / len(samples), size_cap=size_cap).low for sample in samples]
-    parts = (weight * bound for weight, bound in zip(weights, bounds, strict=True))
-    return Bound(_down(math.fsum(parts)), "bonferroni")
+    total = math.fsum(weight * bound for weight, bound in zip(weights, bounds, strict=True))
+    ran_away = any(runaway(sample, size_cap=size_cap) for sample in samples)
+    return Bound(0.0 if ran_away else _down(total), "bonferroni")
+
+
+@dataclass(frozen=True)
+class Runaway:
+    """Items of one dataset whose answers ran away.
+
+    Attributes:
+        dataset: where.
+        items: how many.
+        largest: most errors, FP + FN, of one item; above ``cap``.
+        cap: the effective cap of one item.
+    """
+
+    dataset: str
+    items: int
+    largest: int
+    cap: int
+
+
+def item_cap(sample: DatasetSample, *, size_cap: SizeCap = default_size_cap) -> int:
+    """The effective cap of one item of a micro-F1 dataset, over its repeats (``bounds.effective_cap``)."""
+    return effective_cap(_counts(sample), size_cap(sample.dataset) * sample.repeats)
+
+
+def runaway(sample: DatasetSample, *, size_cap: SizeCap = default_size_cap) -> Runaway | None:
+    """The items with more errors than the effective cap, so that no lower bound but 0 exists; None without any."""
+    if sample.metric is not Metric.MICRO_F1:
+        return None
+    counts = _counts(sample)
+    items = runaways(counts, size_cap(sample.dataset) * sample.repeats)
+    if not items:
+        return None
+    largest = max(fp + fn for _, fp, fn, _ in counts)
+    return Runaway(sample.dataset, items, largest, item_cap(sample, size_cap=size_cap))
+
+
+def _counts(sample: DatasetSample) -> Counts:
+    return [(row[0], row[1], row[2], row[3]) for row in sample.histogram]
 
 
 def _down(value: float) -> float:

@@ -25,8 +25,17 @@ _TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "{dataset} has {n} items, {minimum_n} are required",
         ),
         "bound-below-minimum": ("下限 {bound} 低于阈值 {min}", "the lower bound {bound} is below the threshold {min}"),
+        "runaway-answers": (
+            "{dataset} 有 {items} 题的错误数（FP+FN）超过上限 {cap}，最多达 {largest}：除 0 以外没有置信下限",
+            "{dataset}: {items} item(s) with more errors (FP+FN) than the cap {cap}, up to {largest}: "
+            "no lower bound but 0 exists",
+        ),
         "no-thresholds": ("没有经批准的阈值：策略未设阈值", "no approved thresholds: the policy has none"),
         "no-approver": ("没有经批准的阈值：策略无批准人", "no approved thresholds: the policy names no approver"),
+        "approval-after-start": (
+            "没有经批准的阈值：批准日期 {date} 晚于运行开始（{started}）",
+            "no approved thresholds: an approval is dated {date}, after the run started ({started})",
+        ),
         "gate-not-evaluable": ("阈值 {scope}/{id} 不可评估", "gate {scope}/{id} is not evaluable"),
         "gate-failed": ("阈值 {scope}/{id} 未达到", "gate {scope}/{id} is not met"),
         "gate-conditional": (

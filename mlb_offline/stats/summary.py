@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlb_offline.benchmark.catalogue import DATASETS, DIMENSIONS, Metric
 from mlb_offline.errors import UsageError
@@ -13,7 +13,31 @@ from mlb_offline.stats.intervals import Interval, mean_interval, sample_interval
 from mlb_offline.stats.reasons import Reason
 from mlb_offline.stats.sample import DatasetSample, Row
 
-__all__ = ["DatasetResult", "DatasetSample", "DimensionResult", "Partial", "Summary", "evaluable_reason", "summarise"]
+__all__ = [
+    "EQUAL",
+    "DatasetResult",
+    "DatasetSample",
+    "DimensionResult",
+    "Partial",
+    "Summary",
+    "Weighting",
+    "evaluable_reason",
+    "members",
+    "summarise",
+    "weights",
+]
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """Relative weights, above 0, by dataset within its dimension and by dimension in the whole; 1 where not named."""
+
+    datasets: Mapping[str, float] = field(default_factory=dict)
+    dimensions: Mapping[str, float] = field(default_factory=dict)
+
+
+EQUAL = Weighting()
+"""Plain means."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +85,7 @@ class DimensionResult:
         id: dimension id or ``overall``.
         datasets: all datasets that it is made of, by the catalogue.
         n: items of those in this run.
-        interval: the score: mean of datasets, for ``overall`` mean of dimensions; None if any part has none.
+        interval: the score: weighted mean of datasets, for ``overall`` of dimensions; None if any part has none.
         reason: why there is no score.
         partial: what can be said instead; for reading only.
     """
@@ -76,19 +100,24 @@ class DimensionResult:
 
 @dataclass(frozen=True)
 class Summary:
-    """All figures, in the order of the catalogue; only datasets that the run holds are listed."""
+    """All figures, in the order of the catalogue; only datasets that the run holds are listed.
+
+    ``weighting`` is that of all means in it.
+    """
 
     datasets: Mapping[str, DatasetResult]
     dimensions: Mapping[str, DimensionResult]
     overall: DimensionResult
+    weighting: Weighting = EQUAL
 
 
-def summarise(samples: Mapping[str, DatasetSample], *, seed: int) -> Summary:
+def summarise(samples: Mapping[str, DatasetSample], *, seed: int, weighting: Weighting = EQUAL) -> Summary:
     """Figures with intervals from counts.
 
     Args:
         samples: by dataset name.
         seed: of the bootstraps.
+        weighting: of datasets and dimensions in means.
 
     Raises:
         UsageError: a dataset that the catalogue does not know, or not with this name, metric and official n.
@@ -103,8 +132,8 @@ def summarise(samples: Mapping[str, DatasetSample], *, seed: int) -> Summary:
             remedy=tr("只统计目录中的数据集", "count datasets of the catalogue only"),
         )
     datasets = {name: _dataset(samples[name], seed) for name in DATASETS if name in samples}
-    dimensions = {name: _dimension(name, datasets, seed) for name in DIMENSIONS}
-    return Summary(datasets, dimensions, _overall(datasets, dimensions, seed))
+    dimensions = {name: _dimension(name, datasets, seed, weighting) for name in DIMENSIONS}
+    return Summary(datasets, dimensions, _overall(datasets, dimensions, seed, weighting), weighting)
 
 
 def _of_catalogue(name: str, sample: DatasetSample) -> bool:
@@ -129,12 +158,22 @@ def members(dimension: str) -> tuple[str, ...]:
     return tuple(name for name, row in DATASETS.items() if dimension in {row.dimension, "overall"})
 
 
-def weights(datasets: tuple[str, ...]) -> list[float]:
-    """Weight of each dataset in the mean of dimensions: an equal share of its dimension's equal share."""
-    sizes: dict[str, int] = {}
+def weights(datasets: tuple[str, ...], weighting: Weighting = EQUAL) -> list[float]:
+    """Share of each dataset in the mean of these datasets' dimensions; all add up to 1.
+
+    A dataset's share of its dimension's share, each in proportion to the weights; equal where none are set.
+    """
+    sums: dict[str, float] = {}
     for name in datasets:
-        sizes[DATASETS[name].dimension] = sizes.get(DATASETS[name].dimension, 0) + 1
-    return [1 / len(sizes) / sizes[DATASETS[name].dimension] for name in datasets]
+        sums[DATASETS[name].dimension] = sums.get(DATASETS[name].dimension, 0) + weighting.datasets.get(name, 1.0)
+    whole = sum(weighting.dimensions.get(dimension, 1.0) for dimension in sums)
+    return [
+        weighting.dimensions.get(DATASETS[name].dimension, 1.0)
+        / whole
+        * weighting.datasets.get(name, 1.0)
+        / sums[DATASETS[name].dimension]
+        for name in datasets
+    ]
 
 
 def _dataset(sample: DatasetSample, seed: int) -> DatasetResult:
@@ -153,11 +192,14 @@ def _dataset(sample: DatasetSample, seed: int) -> DatasetResult:
     )
 
 
-def _dimension(dimension: str, datasets: Mapping[str, DatasetResult], seed: int) -> DimensionResult:
+def _dimension(
+    dimension: str, datasets: Mapping[str, DatasetResult], seed: int, weighting: Weighting
+) -> DimensionResult:
     names = members(dimension)
     n = sum(datasets[name].n for name in names if name in datasets)
     good = tuple(name for name in names if name in datasets and datasets[name].evaluable)
-    interval = mean_interval([datasets[name].sample for name in good], seed=seed) if good else None
+    shares = weights(good, weighting)
+    interval = mean_interval([datasets[name].sample for name in good], seed=seed, weights=shares) if good else None
     reason = _gap(names, datasets)
     if reason is None:
         return DimensionResult(dimension, names, n, interval, None)
@@ -174,7 +216,7 @@ def _gap(names: tuple[str, ...], datasets: Mapping[str, DatasetResult]) -> Reaso
 
 
 def _overall(
-    datasets: Mapping[str, DatasetResult], dimensions: Mapping[str, DimensionResult], seed: int
+    datasets: Mapping[str, DatasetResult], dimensions: Mapping[str, DimensionResult], seed: int, weighting: Weighting
 ) -> DimensionResult:
     names = members("overall")
     n = sum(result.n for result in datasets.values())
@@ -182,5 +224,5 @@ def _overall(
     if gaps:
         reason = Reason("dimension-not-evaluable", {"dimensions": ", ".join(gaps)})
         return DimensionResult("overall", names, n, None, reason)
-    interval = mean_interval([datasets[name].sample for name in names], seed=seed, weights=weights(names))
+    interval = mean_interval([datasets[name].sample for name in names], seed=seed, weights=weights(names, weighting))
     return DimensionResult("overall", names, n, interval, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -31,12 +32,16 @@ def accuracy(name: str, right: int, n: int, unreadable: int = 0) -> DatasetSampl
     return DatasetSample(name, DATASETS[name].metric, DATASETS[name].n, n, tally, rows)
 
 
+STARTED = datetime(2026, 3, 1, 8, tzinfo=UTC)
+
+
 def summary(*samples: DatasetSample) -> Summary:
     return summarise({sample.dataset: sample for sample in samples}, seed=0)
 
 
 def verdict(asked: Policy, found: Summary, *indicative: str, **more: object) -> PolicyOutcome:
-    return evaluate(asked, found, indicative_reasons=[Reason(code) for code in indicative], **more)  # type: ignore[arg-type]
+    reasons = [Reason(code) for code in indicative]
+    return evaluate(asked, found, indicative_reasons=reasons, **{"started": STARTED, **more})  # type: ignore[arg-type]
 
 
 GOOD = accuracy("CMExam", 95, 100)
@@ -115,6 +120,26 @@ def test_thresholds_without_approver_do_not_count() -> None:
     assert outcome.gates[0].outcome == "pass"
 
 
+@pytest.mark.parametrize(
+    ("started", "late"),
+    [
+        (datetime(2026, 3, 1, 8, tzinfo=UTC), False),
+        (datetime(2026, 1, 31, 0, tzinfo=UTC), False),
+        (datetime(2026, 1, 30, 10, tzinfo=UTC), False),  # already 31 January in the easternmost time zone
+        (datetime(2026, 1, 30, 9, 59, tzinfo=UTC), True),
+        (datetime(2025, 12, 1, tzinfo=UTC), True),
+    ],
+)
+def test_an_approval_dated_after_the_start_of_the_run_does_not_count(started: datetime, late: bool) -> None:
+    asked = policy(("dataset", "CMExam", 0.8, "fail"), extra=APPROVED.replace("2026-01-31", "2025-01-01"))
+    outcome = verdict(asked, summary(GOOD), started=started)
+    assert outcome.verdict == ("not evaluable" if late else "pass")
+    expected = Reason("approval-after-start", {"date": "2026-01-31", "started": started.date().isoformat()})
+    assert outcome.reasons == ((expected,) if late else ())
+    failing = verdict(policy(("dataset", "CMExam", 0.99, "fail")), summary(GOOD), started=started)
+    assert failing.verdict == ("not evaluable" if late else "fail")
+
+
 def test_indicative_runs_give_all_their_reasons() -> None:
     outcome = verdict(load_policy(None), summary(GOOD), "answers-file", "limit")
     assert [reason.code for reason in outcome.reasons] == ["answers-file", "limit", "no-thresholds"]
@@ -172,6 +197,57 @@ def test_dimensions_and_the_whole_with_judged_datasets_are_not_evaluable() -> No
     codes = [gate.reason.code for gate in outcome.gates if gate.reason]
     assert codes == ["dataset-not-evaluable", "dataset-missing"]
     assert outcome.verdict == "not evaluable"
+
+
+def micro(name: str, *rows: tuple[int, int, int, int]) -> DatasetSample:
+    n = sum(row[3] for row in rows)
+    return DatasetSample(name, Metric.MICRO_F1, DATASETS[name].n, n, {"scored": n}, tuple(sorted(rows)))
+
+
+@pytest.mark.parametrize(("on_fail", "expected"), [("fail", "fail"), ("conditional", "conditional")])
+def test_a_runaway_answer_misses_every_gate_that_its_dataset_is_part_of(on_fail: str, expected: str) -> None:
+    others = [micro(name, (6, 0, 0, DATASETS[name].n)) for name in DATASETS if DATASETS[name].dimension == "MedRU"]
+    ran = micro("CMeEE", (6, 0, 0, 99), (6, 500, 0, 1))
+    gates = (("dataset", "CMeEE", 0.0001, on_fail), ("dimension", "MedRU", 0.0001, on_fail))
+    found = summary(*(ran if sample.dataset == "CMeEE" else sample for sample in others))
+    outcome = verdict(policy(*gates), found)
+    assert outcome.verdict == expected
+    params = {"dataset": "CMeEE", "items": 1, "largest": 500, "cap": 32}
+    for gate in outcome.gates:
+        assert (gate.outcome, gate.bound, gate.reason) == ("fail", 0.0, Reason("runaway-answers", params))
+        assert gate.value is not None
+        assert gate.size_caps["CMeEE"] == 32
+    assert verdict(policy(*gates), summary(*others)).verdict == "pass"
+
+
+def test_a_runaway_answer_never_turns_a_fail_into_not_evaluable_nor_into_a_pass() -> None:
+    asked = policy(("dataset", "CMeEE", 0.9, "fail"))
+    bad, worse = ((0, 6, 6, 99), (0, 6, 6, 1)), ((0, 6, 6, 99), (0, 500, 6, 1))
+    for rows in ((*bad[:1], (1, 0, 0, 1)), worse):
+        assert verdict(asked, summary(micro("CMeEE", *rows))).verdict == "fail"
+
+
+def test_unreadable_answers_with_large_references_are_not_cut() -> None:
+    asked = policy(("dataset", "CMeEE", 0.6, "fail"))
+    assert verdict(asked, summary(micro("CMeEE", (5, 0, 0, 90), (5, 0, 1, 10)))).verdict == "pass"
+    outcome = verdict(asked, summary(micro("CMeEE", (5, 0, 0, 90), (0, 0, 100, 10))))
+    (gate,) = outcome.gates
+    assert outcome.verdict == "fail"
+    assert dict(gate.size_caps) == {"CMeEE": 200}
+    assert (gate.bound or 0) < (gate.value or 0) < 0.5
+
+
+def test_the_weights_of_the_policy_count_in_gates() -> None:
+    asked = policy(("dimension", "MedKQA", 0.6, "fail"), extra="[weights.datasets]\nCMExam = 9\n")
+    found = {sample.dataset: sample for sample in (GOOD, BAD)}
+    outcome = evaluate(
+        asked, summarise(found, seed=0, weighting=asked.weighting), indicative_reasons=[], started=STARTED
+    )
+    plain = verdict(policy(("dimension", "MedKQA", 0.6, "fail")), summary(GOOD, BAD))
+    assert (outcome.gates[0].value, plain.gates[0].value) == (0.905, 0.725)
+    assert (outcome.gates[0].bound or 0) > (plain.gates[0].bound or 0) + 0.1
+    with pytest.raises(ValueError, match="weights"):
+        verdict(asked, summary(GOOD, BAD))
 
 
 def test_the_size_cap_of_the_policy_is_used() -> None:

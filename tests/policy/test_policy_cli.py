@@ -70,7 +70,8 @@ def test_check_lists_what_keeps_it_from_a_pass(file: Path) -> None:
     assert "no approver" in text
     found = json.loads(run("check", str(file), "--json"))
     assert found["readable"] is True
-    assert len(found["warnings"]) == 2
+    assert len(found["warnings"]) == 3
+    assert "CMeEE 24" in found["warnings"][-1]
 
 
 def test_explain_works_out_each_gate(file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import math
 from pathlib import Path
@@ -126,13 +127,30 @@ FAULTS = [
     (HEAD + '[[critical]]\ndataset = "CMExam"\nitems = ["a"]\noutcomes = ["wrong"]\n', "critical.0", 3),
     (HEAD + '[[critical]]\ndataset = "CMeEE"\noutcomes = ["wrong"]\n', "critical.0", 3),
     (HEAD + '[[critical]]\ndataset = "CMeEE"\noutcomes = ["right"]\n', "critical.0.outcomes.0", 5),
-    (HEAD + "[size_caps]\nCMExam = 3\n", None, None),
-    (HEAD + "[size_caps]\nCMeEE = 1\n", "size_caps.CMeEE", 3),
+    (HEAD + "[size_caps]\nCMExam = 30\n", None, None),
+    (HEAD + "[size_caps]\nCMeEE = 7\n", "size_caps.CMeEE", 3),
+    (HEAD + "size_cap = 7\n", "size_cap", 3),
+    (HEAD + '[[critical]]\ndataset = "CMExam"\noutcomes = ["missing"]\n', "critical.0", 3),
+    (HEAD + '[[critical]]\ndataset = "CMeEE"\noutcomes = ["wrong", "missing"]\n', "critical.0", 3),
+    (HEAD + '[[critical]]\ndataset = "CMeEE"\noutcomes = ["wrong", "failed"]\n', "critical.0", 3),
+    (HEAD + '[[critical]]\ndataset = "MAEthic"\noutcomes = ["unreadable"]\n', "critical.0", 3),
+    (HEAD + '[[critical]]\ndataset = "CMExam"\nmax_count = 100\n', "critical.0", 3),
+    (HEAD + "[weights.datasets]\nCMexam = 1\n", "weights", 3),
+    (HEAD + "[weights.dimensions]\nCMExam = 1\n", "weights", 3),
+    (HEAD + "[weights.datasets]\nCMExam = 0\n", "weights.datasets.CMExam", 3),
+    (HEAD + "[weights.datasets]\nCMExam = -1\n", "weights.datasets.CMExam", 3),
+    (HEAD + "[weights.datasets]\nCMExam = nan\n", "weights.datasets.CMExam", 3),
+    (HEAD + "[weights.items]\nCMExam = 1\n", "weights.items", 3),
     (HEAD + "validity_days = 0\n", "validity_days", 3),
     (HEAD + '[[approvers]]\nname = "N"\nrole = "R"\ndate = "2026-02-30"\n', "approvers.0.date", 6),
     (HEAD + '[[approvers]]\nname = "N"\nrole = "R"\ndate = 2026-02-03T10:00:00\n', "approvers.0.date", 6),
     (HEAD + '[[approvers]]\nname = "N"\nrole = "R"\ndate = 20260203\n', "approvers.0.date", 6),
     (HEAD + '[[approvers]]\nname = " "\nrole = "R"\ndate = 2026-02-03\n', "approvers.0.name", 4),
+    *(
+        (HEAD + f'[[approvers]]\nname = "{blank}"\nrole = "R"\ndate = 2026-02-03\n', "approvers.0.name", 4)
+        for blank in ("\u200b", "\u3164", "\u2800", "\ufe0f", "\u00ad\u2060", "-", "…", "\u202e")
+    ),
+    ('name = "\u200b"\nversion = "1"\n', "name", 1),
     (HEAD + 'gate = [{scope = "overall"}]\n', "gate.0.min", None),
 ]
 
@@ -223,8 +241,29 @@ def test_explain_says_how_many_right_answers_are_needed() -> None:
 def test_warnings_name_what_can_never_pass() -> None:
     text = HEAD + GATE + "min = 0.99\n" + '[[gate]]\nscope = "overall"\nmin = 0.5\n'
     found = warnings(parse(text))
-    assert len(found) == 3  # no approver, not attainable, judged
-    assert warnings(parse(FULL)) == []
+    assert len(found) == 4  # no approver, not attainable, judged, and what the cap of the whole's datasets means
+    assert warnings(parse(FULL.replace("minimum_n = 80\n", "").replace("minimum_n = 50\n", ""))) == []
+
+
+def test_warnings_name_gates_that_fewer_items_than_the_official_number_can_meet() -> None:
+    (found,) = warnings(parse(FULL))
+    assert "CMExam 50/100" in found
+    assert "MAExam 50/200" in found
+
+
+def test_warnings_name_approvals_that_lie_ahead() -> None:
+    text = FULL.replace("minimum_n = 80\n", "").replace("minimum_n = 50\n", "")
+    assert warnings(parse(text), today=datetime.date(2026, 1, 31)) == []
+    (found,) = warnings(parse(text), today=datetime.date(2026, 1, 30))
+    assert "2026-01-31" in found
+    assert warnings(parse(text.replace("2026-01-31", "9999-12-31")))
+
+
+def test_weights_are_read_and_come_back() -> None:
+    policy = parse(HEAD + "[weights.datasets]\nCMExam = 2\n[weights.dimensions]\nMedRU = 0.5\n")
+    assert policy.weighting.datasets == {"CMExam": 2.0}
+    assert policy.weighting.dimensions == {"MedRU": 0.5}
+    assert Policy.from_json(policy.to_json()) == policy
 
 
 def test_explain_knows_dimensions_and_size_caps() -> None:

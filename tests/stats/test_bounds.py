@@ -18,9 +18,11 @@ from mlb_offline.stats.bounds import (
     betting_lower,
     capped_rows,
     clopper_pearson_lower,
+    effective_cap,
     log_capital,
     micro_f1,
     micro_f1_lower,
+    runaways,
 )
 
 TRIALS = 2000
@@ -159,11 +161,14 @@ def test_micro_f1_bound_is_not_idle() -> None:
     assert _share_rejected(gain, size, truth - 0.08, _RATIO_LADDER) > 0.9 * TRIALS
 
 
-def test_runaway_answers_never_help() -> None:
-    """Capping FP alone would let 500 invented entities pass for few; here the document is wholly wrong."""
-    sound = [(6, 1, 1, 90), (6, 1, 1, 10)]
-    runaway = [(6, 1, 1, 90), (6, 500, 1, 10)]
-    assert micro_f1_lower(runaway, size_cap=32) < micro_f1_lower(sound, size_cap=32) - 0.05
+def test_one_runaway_answer_leaves_no_bound() -> None:
+    """Capping FP alone would let 500 invented entities pass for few; no bound above 0 is true of such a model."""
+    assert micro_f1_lower([(6, 1, 1, 200)], size_cap=32) > 0.6
+    assert micro_f1_lower([(6, 0, 1, 1), (6, 1, 1, 199)], size_cap=32) > 0.6
+    runaway = [(6, 1, 1, 199), (6, 32, 1, 1)]
+    assert micro_f1_lower(runaway, size_cap=32) == 0.0
+    assert runaways(runaway, 32) == 1
+    assert runaways([(6, 31, 1, 3)], 32) == 0
     rows = capped_rows([(6, 500, 1, 1)], 32)
     assert rows.gain.tolist() == [0.0]
     assert rows.size.tolist() == [1.0]
@@ -182,12 +187,59 @@ def test_cutting_never_helps_against_any_threshold(tp: int, fp: int, fn: int, ca
         assert cap * (rows.gain[0] - t * rows.size[0]) <= uncapped + 1e-9
 
 
-def test_micro_f1_bound_is_never_above_the_uncapped_point_estimate() -> None:
-    counts = [(6, 0, 0, 300), (0, 100_000, 0, 3)]
-    point = micro_f1(counts)
-    assert point is not None
-    assert point < 0.02
-    assert micro_f1_lower(counts, size_cap=32) == point
+def test_the_effective_cap_follows_references_and_never_answers() -> None:
+    assert effective_cap([], 32) == 32
+    assert effective_cap([(6, 900, 0, 5)], 32) == 32
+    assert effective_cap([(6, 0, 0, 5), (0, 7, 100, 1)], 32) == 200
+    assert effective_cap([(50, 7, 50, 1)], 32) == 200
+
+
+@pytest.mark.parametrize(
+    ("cap", "good", "bad", "share", "n"),
+    [
+        (32, (6, 0, 0), (0, 500, 6), 0.02, 300),
+        (32, (5, 0, 0), (0, 0, 100), 0.1, 50),
+        (8, (3, 0, 0), (0, 10, 10), 0.1, 50),
+        (32, (5, 0, 0), (40, 20, 60), 0.1, 50),
+        (8, (2, 0, 0), (0, 0, 9), 0.1, 50),
+    ],
+)
+def test_the_bound_is_seldom_above_the_true_micro_f1_where_the_run_shows_large_errors(
+    cap: int, good: tuple[int, int, int], bad: tuple[int, int, int], share: float, n: int
+) -> None:
+    """Exactly, without simulation: two kinds of documents, so the number of bad ones is binomial."""
+    gain = 2 * ((1 - share) * good[0] + share * bad[0])
+    truth = gain / (gain + (1 - share) * sum(good[1:]) + share * sum(bad[1:]))
+    wrong = 0.0
+    for k in range(n + 1):
+        counts = [(*good, n - k), (*bad, k)]
+        if micro_f1_lower([row for row in counts if row[3]], size_cap=cap) > truth:
+            wrong += binom.pmf(k, n, share)
+        elif k > n * share:
+            break
+    assert wrong <= 0.05
+
+
+@pytest.mark.parametrize("n", [20, 100])
+def test_error_is_at_most_alpha_for_both_estimands_where_no_document_exceeds_the_cap(n: int) -> None:
+    """By ``micro_f1_lower`` itself; a tenth of the answers are unreadable, references as large as half the cap."""
+    random = np.random.RandomState(n)
+
+    def draw(many: int) -> np.ndarray:
+        reference = np.where(random.random_sample(many) < 0.1, 16, 1 + random.poisson(4, many))
+        tp = np.where(random.random_sample(many) < 0.1, 0, random.binomial(reference, 0.9))
+        return np.stack([tp, random.binomial(3, 0.1, many), reference - tp], axis=1)
+
+    tp, fp, fn = draw(1_000_000).T
+    true = 2 * tp.sum() / (2 * tp + fp + fn).sum()
+    gain, size = _capped(tp, fp, fn, 32)
+    assert gain.sum() / size.sum() <= true
+    errors = 0
+    for _ in range(200):
+        rows, items = np.unique(draw(n), axis=0, return_counts=True)
+        counts = [(int(a), int(b), int(c), int(k)) for (a, b, c), k in zip(rows, items, strict=True)]
+        errors += micro_f1_lower(counts, size_cap=32) > gain.sum() / size.sum()
+    assert errors <= binom.ppf(1 - 1e-6, 200, 0.05)
 
 
 def test_bound_is_the_last_rejected_grid_point() -> None:
@@ -255,3 +307,5 @@ def test_micro_f1_bound_ignores_order_and_falls_with_errors(counts: list[tuple[i
     assert micro_f1_lower([(tp, fp + 1, fn, items), *counts[1:]], size_cap=cap) <= bound
     if tp:
         assert micro_f1_lower([(tp - 1, fp, fn + 1, items), *counts[1:]], size_cap=cap) <= bound
+    assert bound <= (micro_f1(counts) or 0)
+    assert micro_f1_lower([*counts, (0, 200, 1, 1)], size_cap=cap) == 0

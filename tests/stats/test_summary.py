@@ -10,10 +10,10 @@ import pytest
 from mlb_offline.benchmark.catalogue import DATASETS, DIMENSIONS, Metric
 from mlb_offline.errors import InputError, UsageError
 from mlb_offline.scoring.outcome import Outcome
-from mlb_offline.stats.lower import dataset_lower, mean_lower
+from mlb_offline.stats.lower import Runaway, dataset_lower, item_cap, mean_lower, runaway
 from mlb_offline.stats.reasons import Reason, known_codes
 from mlb_offline.stats.sample import DatasetSample, sample_of
-from mlb_offline.stats.summary import members, summarise, weights
+from mlb_offline.stats.summary import Weighting, members, summarise, weights
 
 
 @dataclass(frozen=True)
@@ -197,6 +197,31 @@ def test_overall_is_the_mean_of_dimensions(monkeypatch: pytest.MonkeyPatch) -> N
     assert sum(weights(tuple(plain))) == pytest.approx(1)
 
 
+def test_weights_change_means_and_nothing_else() -> None:
+    half = DatasetSample("MAExam", Metric.ACCURACY, 200, 200, {"right": 100, "wrong": 100}, ((0, 1, 100), (1, 1, 100)))
+    parts = {"CMExam": perfect("CMExam"), "MAExam": half}
+    plain = summarise(parts, seed=0)
+    heavy = summarise(parts, seed=0, weighting=Weighting({"MAExam": 3.0}, {"MedKQA": 2.0}))
+    result = heavy.dimensions["MedKQA"]
+    assert result.interval is not None
+    assert result.interval.value == 0.625
+    assert heavy.datasets == plain.datasets
+    assert summarise(parts, seed=0, weighting=Weighting({"MAExam": 3.0, "CMExam": 3.0})).dimensions == plain.dimensions
+    alone = summarise({"MAExam": half}, seed=0, weighting=Weighting({"MAExam": 3.0})).dimensions["MedKQA"]
+    assert alone.partial is not None
+    assert alone.partial.interval.value == 0.5
+
+
+def test_shares_add_up_to_one_and_follow_the_weights() -> None:
+    whole = members("overall")
+    for weighting in (Weighting(), Weighting({"CMExam": 4.0}, {"MedRU": 0.5, "MedSE": 7.0})):
+        assert sum(weights(whole, weighting)) == pytest.approx(1)
+    shares = dict(zip(whole, weights(whole, Weighting({"CMExam": 3.0}, {"MedKQA": 2.0})), strict=True))
+    assert shares["CMExam"] == pytest.approx(2 / 6 * 3 / 4)
+    assert shares["MASafety"] == pytest.approx(1 / 6 / 5)
+    assert weights(("CMExam", "MAExam"), Weighting({}, {"MedKQA": 5.0})) == [0.5, 0.5]
+
+
 def test_results_follow_the_order_of_the_catalogue() -> None:
     assert list(summarise(samples("MAExam", "CMExam"), seed=0).datasets) == ["CMExam", "MAExam"]
 
@@ -227,6 +252,19 @@ def test_bound_of_a_mean_splits_alpha_over_its_datasets() -> None:
     assert found.method == "bonferroni"
     assert found.low == pytest.approx(expected, abs=2e-6)
     assert found.low <= expected
+
+
+def test_a_runaway_answer_in_one_dataset_leaves_its_means_without_a_bound() -> None:
+    rows = ((0, 40, 6, 2), (6, 0, 0, 98))
+    sample = DatasetSample("CMeEE", Metric.MICRO_F1, 100, 100, {"scored": 100}, rows)
+    assert runaway(sample) == Runaway("CMeEE", 2, 46, 32)
+    assert dataset_lower(sample).low == 0.0
+    assert mean_lower([perfect("CMeIE"), sample], [0.5, 0.5]).low == 0.0
+    assert mean_lower([perfect("CMeIE"), perfect("CMeEE")], [0.5, 0.5]).low > 0.8
+    assert runaway(sample, size_cap=lambda _: 46) is None
+    assert runaway(perfect("CMExam")) is None
+    large = DatasetSample("CMeEE", Metric.MICRO_F1, 100, 100, {"scored": 300}, ((0, 0, 60, 1), (18, 0, 0, 99)))
+    assert (item_cap(large), runaway(large)) == (120, None)  # 3 repeats: 96 by the policy, twice 60 by the reference
 
 
 def test_bounds_of_nothing_are_refused() -> None:
