@@ -94,7 +94,7 @@ class Demonstration:
                 self._say(
                     tr(
                         "演示已中断，其服务器已停止；请重新运行 demo（上面的 --resume 命令不再有效）",
-                        "the demonstration was stopped, its servers with it: start demo again (--resume would find none)",
+                        "the demonstration was stopped, its servers with it: start demo anew (nothing to --resume)",
                     )
                 )
                 raise

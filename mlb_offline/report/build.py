@@ -23,6 +23,7 @@ from mlb_offline.report.statement import PAYLOAD_TYPE, build_statement
 from mlb_offline.run.results import RunResults
 from mlb_offline.trust.dsse import pae, sign_envelope
 from mlb_offline.trust.signing import SigningKey
+from mlb_offline.trust.store import TrustSet
 
 SUFFIX = ".html"
 
@@ -73,7 +74,10 @@ def build_report(
     Raises:
         UsageError: ``out`` has another ending, the key another kind, or the policy is not the run's.
         InputError: a file exists already or cannot be written.
+        TrustError: the run contradicts itself, such as by a clock set back between its sessions.
     """
+    from mlb_offline.report.verify import verify_bytes  # it knows this module's names of the companions
+
     if out.suffix != SUFFIX:
         raise UsageError(
             tr(f"报告文件名应以 {SUFFIX} 结尾：{out}", f"the report's name must end in {SUFFIX}: {out}"),
@@ -87,6 +91,8 @@ def build_report(
     packed, _records = items_file.pack(results)
     data = gather(results, policy, signing_key, items=packed, now=now)
     signed = sign(data, signing_key)
+    # What a verifier would refuse must never leave: better a message now than one months later.
+    verify_bytes(signed.report, TrustSet((signing_key.verify_key,)), file=out, now=now)
     contents = {
         companion(out, "items.zst"): packed,
         companion(out, "payload.bin"): signed.message,

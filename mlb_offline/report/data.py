@@ -10,37 +10,31 @@ from __future__ import annotations
 import base64
 import textwrap
 import zlib
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from mlb_offline.configuration import explain
+from mlb_offline.language import tr
 from mlb_offline.report import canonical
 from mlb_offline.report.canonical import refuse
+from mlb_offline.report.scalars import MAX_ANSWERS, MAX_ITEMS, Count, Instant, Row, Sha256, Share, Strict
 
 FORMAT: Final = "mlb-offline/report/v1"
 TEMPLATE: Final = "v1"
 OPEN = b'<template id="mlb-report-data">\n'
 CLOSE = b"\n</template>"
-LIMIT = 128 * 2**20
-"""Largest decompressed document that is read, in bytes: a compressed page must not fill the memory."""
+LIMIT = 8 * 2**20
+"""Largest decompressed document that is read, in bytes: a compressed page must not fill the memory or the hour."""
 
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Instant = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$")]
-Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-MAX_ITEMS = 1_000_000
-"""Most items of one dataset: figures are computed again by whoever verifies, and must not fill the memory."""
+LAST_YEAR = 9900
+"""Times from this year on are refused, so that adding a period of validity cannot leave the calendar."""
+
 Verdict = Literal["pass", "conditional", "fail", "not evaluable"]
 GateOutcome = Literal["pass", "fail", "not evaluable"]
 TALLY = ("right", "wrong", "scored", "unreadable", "failed", "missing", "unjudged")
-
-
-class Strict(BaseModel):
-    """Exactly these keys, exactly these types."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Reason(Strict):
@@ -101,16 +95,21 @@ class Demonstration(Strict):
 class Asked(Strict):
     """Items of one dataset: asked in the run, and held by the bundle."""
 
-    asked: Annotated[int, Field(ge=0, le=MAX_ITEMS)]
-    bundled: Annotated[int, Field(ge=0, le=MAX_ITEMS)]
+    asked: Count
+    bundled: Count
 
 
 class Selection(Strict):
     """What was asked: items by dataset, the limit, the datasets named on the command line."""
 
     datasets: dict[str, Asked]
-    limit: Count | None
+    limit: Annotated[int, Field(ge=1)] | None
     named: list[str] | None
+
+    @property
+    def items(self) -> int:
+        """Items of all datasets."""
+        return sum(here.asked for here in self.datasets.values())
 
 
 class Identity(Strict):
@@ -132,6 +131,20 @@ class Identity(Strict):
     selection: Selection
     target: dict[str, Any]
     tool_version: str
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        items, answers = self.selection.items, self.selection.items * self.repeats
+        if items > MAX_ITEMS or answers > MAX_ANSWERS:
+            raise ValueError(
+                tr(
+                    f"有 {items} 题、{answers} 个回答；一份报告最多 {MAX_ITEMS} 题、{MAX_ANSWERS} 个回答："
+                    "用 --limit、--dataset 或较少的 --repeats 运行",
+                    f"{items} items and {answers} answers; a report holds at most {MAX_ITEMS} and {MAX_ANSWERS}: "
+                    "run with --limit, with --dataset, or with fewer --repeats",
+                )
+            )
+        return self
 
 
 class Session(Strict):
@@ -163,11 +176,29 @@ class Run(Strict):
     events: Annotated[int, Field(ge=1)]
 
 
+def misplaced_time(created: str, run: Run) -> str | None:
+    """The first of a report's times that is not of this era, or lies before one that it must follow; None if in order.
+
+    In order: ``run.started``, ``run.finished``, ``created``; compared to the second, as ``created`` has no fractions.
+    """
+    latest = None
+    for field, value in (("run.started", run.started), ("run.finished", run.finished), ("created", created)):
+        if value is None:
+            continue
+        moment = datetime.fromisoformat(value).replace(microsecond=0)
+        if moment.year >= LAST_YEAR or (latest is not None and moment < latest):
+            return field
+        latest = moment
+    return None
+
+
 class Evidence(Strict):
     """What is known of how the run was made; all of it is the signer's own word (self-attested)."""
 
     self_attested: Literal[True]
     attempt: Count | None
+    attempts_on_bundle: Count | None
+    state_since: Instant | None
     state_created: bool | None
     rollback_override: bool
     demonstration_report_key: bool
@@ -189,7 +220,7 @@ class Sample(Strict):
     official_n: Count
     n: Count
     tally: dict[str, Count]
-    histogram: list[list[Count]]
+    histogram: Annotated[list[Row], Field(max_length=MAX_ITEMS)]
 
 
 class Partial(Strict):
@@ -213,7 +244,10 @@ class Score(Strict):
 
 
 class Gate(Strict):
-    """One threshold of the policy and what became of it; ``bound`` is a one-sided 95 % lower bound."""
+    """One threshold of the policy and what became of it; ``bound`` is a one-sided 95 % lower bound.
+
+    ``size_caps``: most errors and largest size of one item that count, by micro-F1 dataset concerned.
+    """
 
     scope: str
     id: str
@@ -226,6 +260,7 @@ class Gate(Strict):
     method: str
     reason: Reason | None
     on_fail: Literal["fail", "conditional"]
+    size_caps: dict[str, Count]
 
 
 class Critical(Strict):

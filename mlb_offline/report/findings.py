@@ -6,6 +6,7 @@ Everything here follows from the inputs of ``ReportData``; nothing is taken over
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from mlb_offline.benchmark.catalogue import Metric
 from mlb_offline.policy.evaluate import CriticalOutcomes, PolicyOutcome, evaluate
@@ -48,12 +49,20 @@ def find(
         critical_items: whether the items that its critical rules name were answered right.
 
     Raises:
+        ValueError: the run's start is no instant.
         InputError: counts that contradict each other.
         UsageError: a dataset that the catalogue does not know.
     """
-    summary = summarise({sample.dataset: counted(sample) for sample in samples}, seed=SEED)
+    counts = {sample.dataset: counted(sample) for sample in samples}
+    summary = summarise(counts, seed=SEED, weighting=policy.weighting)
     indicative = indicative_reasons(run, evidence)
-    outcome = evaluate(policy, summary, indicative_reasons=indicative, critical_outcomes=critical_items)
+    outcome = evaluate(
+        policy,
+        summary,
+        indicative_reasons=indicative,
+        started=datetime.fromisoformat(run.started),
+        critical_outcomes=critical_items,
+    )
     return _findings(summary, outcome, indicative)
 
 
@@ -61,6 +70,8 @@ def indicative_reasons(run: Run, evidence: Evidence) -> list[stats.Reason]:
     """Why a report can never count as a pass, by the facts of its run; empty where nothing stands against it."""
     identity = run.identity
     selection, demonstration = identity.selection, identity.demonstration
+    # Sorted: the embedded data keeps no order of names. Answers without a name stand as one of their own.
+    names = sorted(run.models)
     facts: list[tuple[bool, str, dict[str, str | int | float]]] = [
         (demonstration.keys or evidence.demonstration_report_key, "demonstration-keys", {}),
         (demonstration.bundle or identity.bundle.demonstration, "demonstration-bundle", {}),
@@ -68,6 +79,7 @@ def indicative_reasons(run: Run, evidence: Evidence) -> list[stats.Reason]:
         (selection.limit is not None, "limited", {"limit": selection.limit or 0}),
         (selection.named is not None, "datasets-subset", {"count": len(selection.named or ())}),
         (evidence.rollback_override, "rollback-override", {}),
+        (len(names) > 1, "several-models", {"count": len(names), "models": "、".join(names)}),
         (not run.complete or run.finished is None, "run-not-finished", {}),
     ]
     return [stats.Reason(code, params) for holds, code, params in facts if holds]
@@ -140,6 +152,7 @@ def _findings(summary: Summary, outcome: PolicyOutcome, indicative: list[stats.R
             method=gate.method,
             reason=_reason(gate.reason),
             on_fail=gate.on_fail,
+            size_caps=dict(gate.size_caps),
         )
         for gate in outcome.gates
     ]

@@ -30,6 +30,7 @@ from mlb_offline.report.data import (
     Session,
     Signer,
     Tool,
+    misplaced_time,
     parse,
 )
 from mlb_offline.report.findings import as_sample, find
@@ -51,9 +52,11 @@ def gather(results: RunResults, policy: Policy, signing_key: SigningKey, *, item
 
     Raises:
         UsageError: the policy is not the run's.
-        InputError: the run is of another version, or holds what a report cannot say.
+        InputError: the run is of another version, holds what a report cannot say, or its times are out of order.
     """
     run = _run(results)
+    created = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    _times_in_order(created, run)
     if policy.digest != run.identity.policy_sha256:
         raise UsageError(
             tr("该策略不是运行开始时所定的策略", "this policy is not the one that was fixed when the run started"),
@@ -65,6 +68,8 @@ def gather(results: RunResults, policy: Policy, signing_key: SigningKey, *, item
     evidence = Evidence(
         self_attested=True,
         attempt=results.attempt,
+        attempts_on_bundle=results.attempts_on_bundle,
+        state_since=results.state_since,
         state_created=results.state_created,
         rollback_override=any(session.details.get("rollback_override") for session in results.sessions),
         demonstration_report_key=signing_key.demonstration,
@@ -78,7 +83,7 @@ def gather(results: RunResults, policy: Policy, signing_key: SigningKey, *, item
     data = ReportData(
         format=FORMAT,
         template=TEMPLATE,
-        created=now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        created=created,
         tool=Tool(name="mlb-offline", version=__version__, files=program.files, files_sha256=program.sha256),
         signers=[Signer(keyid=key.keyid, fingerprint=key.fingerprint)],
         run=run,
@@ -129,6 +134,24 @@ def _run(results: RunResults) -> Run:
             field=field,
             remedy=tr("使用与该运行同版本的程序", "use the program version that made the run"),
         ) from None
+
+
+def _times_in_order(created: str, run: Run) -> None:
+    """No verifier would accept a report that was made before its run ended, or a run that ended before it began."""
+    place = misplaced_time(created, run)
+    if place is not None:
+        times = f"{run.started}, {run.finished}, {created}"
+        raise InputError(
+            tr(
+                f"运行开始、结束与报告生成的时间次序颠倒：{times}",
+                f"start and end of the run and the report's time are out of order: {times}",
+            ),
+            field=place,
+            remedy=tr(
+                "校准本机时钟；若运行期间时钟被拨回，须重新运行",
+                "set this machine's clock right; if it was set back during the run, run again",
+            ),
+        )
 
 
 def _note(note: Mapping[str, Any]) -> Reason:

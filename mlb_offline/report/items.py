@@ -6,26 +6,36 @@ One zstd frame of canonical JSON lines: a header, then one record an answer, ord
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import zstandard
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from mlb_offline.benchmark.catalogue import DATASETS, Metric
 from mlb_offline.configuration import explain
+from mlb_offline.errors import InputError
+from mlb_offline.language import tr
 from mlb_offline.policy.model import Policy
 from mlb_offline.report import canonical
 from mlb_offline.report.canonical import refuse
-from mlb_offline.report.data import Count, Sha256, Strict
+from mlb_offline.report.scalars import MAX_ANSWERS, Count, Sha256, Strict
 from mlb_offline.run.results import ItemOutcome, RunResults
 from mlb_offline.scoring.outcome import Outcome
 
 FORMAT = "mlb-offline/items/v1"
 LEVEL = 19
-LIMIT = 2**30
-"""Largest decompressed items file that is read, in bytes."""
+LIMIT = 2**27
+"""Largest decompressed items file, in bytes: 900 for each of the answers that a report can hold."""
+_MAX_WINDOW = 2**23
+_SLICE = 512  # a slice of this size grows to at most about 22 MiB, whatever it holds
+
+_SCORED: dict[Metric, frozenset[Outcome]] = {
+    Metric.ACCURACY: frozenset({Outcome.RIGHT, Outcome.WRONG}),
+    Metric.MICRO_F1: frozenset({Outcome.SCORED}),
+}
+_ABSENT = frozenset({Outcome.UNREADABLE, Outcome.FAILED, Outcome.MISSING})
+_UNITS = frozenset({"tp", "fp", "fn"})
 
 
 class Header(Strict):
@@ -48,13 +58,40 @@ class Record(Strict):
     fp: Count = 0
     fn: Count = 0
 
+    @model_validator(mode="after")
+    def _fits_the_dataset(self) -> Self:
+        if self.dataset not in DATASETS:
+            raise ValueError(tr(f"没有数据集 {self.dataset}", f"no dataset {self.dataset}"))
+        metric = DATASETS[self.dataset].metric
+        if self.outcome not in _SCORED.get(metric, {Outcome.UNJUDGED}) | _ABSENT:
+            raise ValueError(tr("该数据集没有这种结果", "an outcome that the dataset cannot have"))
+        if self.model_fields_set & _UNITS != (_UNITS if metric is Metric.MICRO_F1 else set()):
+            raise ValueError(tr("tp、fp、fn 只属于微平均 F1 数据集", "tp, fp, fn belong to micro-F1 datasets only"))
+        if self.outcome is not Outcome.SCORED and (self.tp or self.fp):
+            raise ValueError(tr("未评分的回答没有所得要素", "an answer that was not scored has found nothing"))
+        return self
+
 
 def pack(results: RunResults) -> tuple[bytes, int]:
-    """The items file of a run, and its number of records; the same run gives the same bytes."""
+    """The items file of a run, and its number of records; the same run gives the same bytes.
+
+    Raises:
+        InputError: it would be larger than a reader reads.
+    """
     header = {"format": FORMAT, "run": results.run_id, "identity_sha256": results.identity_sha256}
     ordered = sorted(results.outcomes, key=lambda outcome: (outcome.dataset, outcome.item, outcome.repeat))
     lines = [canonical.dump(header), *(canonical.dump(_record(outcome)) for outcome in ordered)]
     plain = b"".join(line + b"\n" for line in lines)
+    if len(plain) > LIMIT or len(ordered) > MAX_ANSWERS:
+        raise InputError(
+            tr(
+                f"逐题结果过多：{len(ordered)} 条（上限 {MAX_ANSWERS}）、{len(plain)} 字节（上限 {LIMIT}）",
+                f"too many outcomes: {len(ordered)} (at most {MAX_ANSWERS}), {len(plain)} bytes (at most {LIMIT})",
+            ),
+            remedy=tr(
+                "用 --limit、--dataset 或较少的 --repeats 运行", "run with --limit, --dataset, or fewer --repeats"
+            ),
+        )
     return zstandard.ZstdCompressor(level=LEVEL).compress(plain), len(ordered)
 
 
@@ -77,24 +114,56 @@ def unpack(raw: bytes, *, file: str | Path) -> tuple[Header, list[Record]]:
     Raises:
         TrustError: not one zstd frame of canonical JSON lines in order, or a record is not of the format.
     """
-    try:
-        plain = zstandard.ZstdDecompressor().decompress(raw, max_output_size=LIMIT, allow_extra_data=False)
-    except zstandard.ZstdError:
-        refuse("逐题结果文件无法解压", "the items file cannot be decompressed", file)
-    lines = plain.split(b"\n")
+    lines = _decompress(raw, file).split(b"\n")
     if lines.pop() != b"" or not lines:
         refuse("逐题结果文件不完整", "the items file is cut short", file)
-    values = [canonical.load(line, file=file, field=f"line {n}") for n, line in enumerate(lines, start=1)]
+    if len(lines) > MAX_ANSWERS + 1:
+        refuse("逐题结果文件的记录过多", "the items file has more records than a report can have", file)
+    values = (canonical.load(line, file=file, field=f"line {n}") for n, line in enumerate(lines, start=1))
     try:
-        header = Header.model_validate(values[0])
-        records = [Record.model_validate(value) for value in values[1:]]
+        header = Header.model_validate(next(values))
+        records = [Record.model_validate(value) for value in values]
     except ValidationError as error:
         _field, message = explain(error)
         refuse(f"逐题结果文件的记录无效：{message}", f"a record of the items file is not valid: {message}", file)
-    places = [(record.dataset, record.item, record.repeat) for record in records]
-    if any(before >= after for before, after in pairwise(places)):
-        refuse("逐题结果未按序排列，或有重复", "the items file is out of order or holds a record twice", file)
+    for before, record in zip([None, *records], records, strict=False):
+        _follows(before, record, file)
     return header, records
+
+
+def _decompress(raw: bytes, file: str | Path) -> bytes:
+    """The content of the one frame that declares its size; never more than ``LIMIT`` is held."""
+    plain = bytearray()
+    try:
+        size = zstandard.get_frame_parameters(raw).content_size
+        stream = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompressobj()
+        position = 0
+        # In small steps: a declared size is the signer's word, and a short frame can hold gigabytes.
+        while size <= LIMIT and len(plain) <= size and position < len(raw) and not stream.eof:
+            plain += stream.decompress(raw[position : position + _SLICE])
+            position += _SLICE
+    except zstandard.ZstdError:
+        refuse("逐题结果文件无法解压", "the items file cannot be decompressed", file)
+    if size > LIMIT or len(plain) != size or not stream.eof or stream.unused_data or position < len(raw):
+        refuse(
+            "逐题结果文件过大、不完整或之后还有内容",
+            "the items file is too large, cut short, or followed by more",
+            file,
+        )
+    return bytes(plain)
+
+
+def _follows(before: Record | None, record: Record, file: str | Path) -> None:
+    """Records ascend; those of one item count its repeats from 0, with one digest and one reference."""
+    place = (record.dataset, record.item)
+    known = before if before is not None and (before.dataset, before.item) == place else None
+    if before is not None and known is None and (before.dataset, before.item) > place:
+        refuse("逐题结果未按序排列", "the items file is out of order", file)
+    if record.repeat != (0 if known is None else known.repeat + 1):
+        refuse("逐题结果有重复、遗漏或未按序排列", "the items file is out of order, or has gaps or repetitions", file)
+    same = known is None or (known.digest, known.tp + known.fn) == (record.digest, record.tp + record.fn)
+    if not same:
+        refuse("同一题各次的摘要或参考要素数不同", "digest or reference of an item differ between repeats", file)
 
 
 def critical_items(policy: Policy, outcomes: Iterable[ItemOutcome | Record]) -> dict[str, dict[str, bool]]:

@@ -16,9 +16,10 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from mlb_offline.benchmark.catalogue import DATASETS, Metric
+from mlb_offline.benchmark.catalogue import DATASETS, DIMENSIONS, Metric
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
+from mlb_offline.policy.model import Policy
 from mlb_offline.report import canonical
 from mlb_offline.report.charts import chart
 from mlb_offline.report.data import TALLY
@@ -26,7 +27,7 @@ from mlb_offline.report.data import TALLY
 if TYPE_CHECKING:
     import jinja2
 
-    from mlb_offline.report.data import Identity, Reason, ReportData
+    from mlb_offline.report.data import Identity, PolicyText, Reason, ReportData
 
 LONGEST = 400
 """Characters of one foreign string that are shown; the data embedded in the page holds all of it."""
@@ -215,7 +216,23 @@ def _views(data: ReportData) -> dict[str, Any]:
         "tally_keys": TALLY,
         "possible": _POSSIBLE,
         "model_name": _model_name(data.run.identity),
+        "caps": {name: cap for gate in data.findings.gates for name, cap in sorted(gate.size_caps.items())},
+        "weights": _weights(data.policy),
     }
+
+
+def _weights(policy: PolicyText) -> list[tuple[str, str, float]]:
+    """Shares in means as (mean, part, share), of those means only whose parts do not weigh the same."""
+    weighting = Policy.from_json(policy.model_dump(mode="json")).weighting
+    means: dict[str, dict[str, float]] = {"overall": {name: weighting.dimensions.get(name, 1.0) for name in DIMENSIONS}}
+    for name, dataset in DATASETS.items():
+        means.setdefault(dataset.dimension, {})[name] = weighting.datasets.get(name, 1.0)
+    return [
+        (mean, part, weight / sum(parts.values()))
+        for mean, parts in means.items()
+        for part, weight in parts.items()
+        if len(set(parts.values())) > 1
+    ]
 
 
 def _model_name(identity: Identity) -> str:

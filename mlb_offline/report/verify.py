@@ -1,16 +1,18 @@
 """Is a report authentic? The answer as a list of small claims, each of which raises ``TrustError``.
 
 The order only moves forward: file → trailer → signature by a trusted key → page digest → embedded data → statement
-→ signers → run and policy digests → counts → figures, gates and verdict computed again → page rendered again →
-items file. Nothing of a later step is looked at before the earlier one holds.
+→ signers → run and policy digests → times → counts → figures, gates and verdict computed again → facts that must fit
+each other → page rendered again → items file. Nothing of a later step is looked at before the earlier one holds.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,8 @@ from mlb_offline.report import canonical, measured, trailer
 from mlb_offline.report import items as items_file
 from mlb_offline.report.build import companion
 from mlb_offline.report.canonical import refuse
-from mlb_offline.report.data import TALLY, ReportData, extract
+from mlb_offline.report.data import TALLY, ReportData, extract, misplaced_time
+from mlb_offline.report.facts import facts_agree
 from mlb_offline.report.findings import find, indicative_reasons
 from mlb_offline.report.gather import count
 from mlb_offline.report.page import render
@@ -33,6 +36,9 @@ from mlb_offline.trust.store import TrustSet
 
 TOLERANCE = 1e-6
 """Largest difference between a figure in the report and the same figure computed again."""
+
+_ABSURD = (MlbError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What data of the right form and absurd content can raise in whatever computes with it."""
 
 
 @dataclass(frozen=True)
@@ -63,23 +69,29 @@ class VerifiedReport:
         if self.verdict != "pass" or self.data.run.finished is None:
             return None
         finished = datetime.fromisoformat(self.data.run.finished)
-        return finished + timedelta(days=self.data.policy.policy["validity_days"])
+        try:
+            return finished + timedelta(days=self.data.policy.policy["validity_days"])
+        except OverflowError:
+            return datetime.max.replace(tzinfo=UTC)
 
 
-def verify_report(path: Path, trust: TrustSet, *, items: Path | None = None) -> VerifiedReport:
+def verify_report(
+    path: Path, trust: TrustSet, *, items: Path | None = None, now: datetime | None = None
+) -> VerifiedReport:
     """Check every claim of a report.
 
     Args:
         path: the report file.
         trust: whose signatures count; keys found in files never do.
         items: its items file; by default the one beside the report, if there is one.
+        now: by default what the clock says; any time zone.
 
     Raises:
         InputError: a file named cannot be read.
         TrustError: a claim does not hold.
     """
     raw = read_limited(path, trailer.LIMIT)
-    data, signers = verify_bytes(raw, trust, file=path)
+    data, signers = verify_bytes(raw, trust, file=path, now=now)
     beside = companion(path, "items.zst")
     found = items if items is not None else beside if beside.exists() else None
     if found is not None:
@@ -88,8 +100,16 @@ def verify_report(path: Path, trust: TrustSet, *, items: Path | None = None) -> 
     return VerifiedReport(path, data, signers, found, same)
 
 
-def verify_bytes(raw: bytes, trust: TrustSet, *, file: str | Path) -> tuple[ReportData, tuple[VerifyKey, ...]]:
+def verify_bytes(
+    raw: bytes, trust: TrustSet, *, file: str | Path, now: datetime | None = None
+) -> tuple[ReportData, tuple[VerifyKey, ...]]:
     """All claims about the report file itself.
+
+    Args:
+        raw: its bytes.
+        trust: whose signatures count.
+        file: its name, for messages.
+        now: by default what the clock says.
 
     Raises:
         TrustError: a claim does not hold.
@@ -102,29 +122,35 @@ def verify_bytes(raw: bytes, trust: TrustSet, *, file: str | Path) -> tuple[Repo
     statement_follows(body, data, digest, file)
     signers_are_those_required(data, signers, file)
     digests_agree(data, file)
+    times_in_order(data, file)
     counts_fit_the_run(data, file)
     findings_follow(data, file)
+    facts_agree(data, datetime.now(UTC) if now is None else now, file)
     indicative_never_passes(data, file)
     page_follows(split.page, data, embedded, file)
     return data, signers
 
 
 def read_limited(path: Path, limit: int) -> bytes:
-    """The bytes of a file.
+    """The bytes of a regular file.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or is a pipe or a device.
         TrustError: it is longer than any file of its kind.
     """
     try:
-        with path.open("rb") as file:
-            raw = file.read(limit + 1)
+        # O_NONBLOCK: a pipe in place of a report must be refused, not waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            raw = file.read(limit + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
     except OSError as error:
         raise InputError(
             tr(f"文件无法读取：{error.strerror}", f"the file cannot be read: {error.strerror}"),
             file=path,
             remedy=tr("核对路径与权限", "check the path and its permissions"),
         ) from None
+    if raw is None:
+        raise InputError(tr("不是普通文件", "not a regular file"), file=path, remedy=tr("核对路径", "check the path"))
     if len(raw) > limit:
         refuse("文件过大，不可能是报告", "the file is too large for what it should be", path)
     return raw
@@ -172,6 +198,18 @@ def _sha256(value: Any) -> str:
     return hashlib.sha256(canonical.dump(value)).hexdigest()
 
 
+def times_in_order(data: ReportData, file: str | Path) -> None:
+    """The run ended after it began, and the report was made after both."""
+    place = misplaced_time(data.created, data.run)
+    if place is not None:
+        refuse(
+            "运行开始、结束与报告生成的时间次序颠倒",
+            "the times of the run's start, its end and the report are out of order",
+            file,
+            f"data.{place}",
+        )
+
+
 def counts_fit_the_run(data: ReportData, file: str | Path) -> None:
     """The datasets counted are those asked, with as many items and answers as asked, in the benchmark's terms."""
     identity = data.run.identity
@@ -210,7 +248,7 @@ def findings_follow(data: ReportData, file: str | Path) -> None:
     try:
         policy = Policy.from_json(data.policy.model_dump(mode="json"), file=file)
         again = find(data.samples, data.run, data.evidence, policy, data.critical_items)
-    except (MlbError, ValueError) as error:
+    except _ABSURD as error:
         message = error.message if isinstance(error, MlbError) else str(error)
         refuse(f"内嵌计数或策略有误：{message}", f"embedded counts or policy are wrong: {message}", file, "data")
     place = difference(data.findings.model_dump(mode="json"), again.model_dump(mode="json"), "findings")
@@ -250,7 +288,7 @@ def page_follows(page: bytes, data: ReportData, embedded: str, file: str | Path)
     """The page is, byte for byte, the rendering of its data by the template of its version."""
     try:
         again = render(data, embedded)
-    except (MlbError, LookupError, ValueError, RecursionError) as error:
+    except _ABSURD as error:
         message = error.message if isinstance(error, MlbError) else str(error)
         refuse(f"内嵌数据无法排成页面：{message}", f"the embedded data makes no page: {message}", file, "data")
     if again != page:
@@ -271,7 +309,7 @@ def items_match(raw: bytes, data: ReportData, *, file: str | Path) -> None:
     policy = Policy.from_json(data.policy.model_dump(mode="json"), file=file)
     try:
         same = count(records) == data.samples and items_file.critical_items(policy, records) == data.critical_items
-    except (MlbError, KeyError):
+    except _ABSURD:
         same = False
     if not same or len(records) != data.items.records:
         refuse("逐题结果与报告的计数不一致", "the items file and the counts of the report disagree", file)

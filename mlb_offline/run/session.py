@@ -171,7 +171,6 @@ async def _drive(engine: Engine, tally: Tally, display: Display, writer: Writer,
             await engine.run()
         if tally.finished < tally.total:
             raise InterruptedRunError(tr("运行已中断", "the run was interrupted"))
-        await writer.commit([Noted(EventType.FINISHED, {"items": tally.total, "outcomes": dict(tally.outcomes)})])
     except BaseException as error:
         # Where the disk is full this event cannot be written either; the error that counts is the first.
         with contextlib.suppress(MlbError):
@@ -179,6 +178,9 @@ async def _drive(engine: Engine, tally: Tally, display: Display, writer: Writer,
         if isinstance(error, MlbError):
             _tell_how_to_resume(error, tally, command)
         raise
+    else:
+        # Not in the block above: a run that has said that it is finished must not say that it was interrupted.
+        await writer.commit([Noted(EventType.FINISHED, {"items": tally.total, "outcomes": dict(tally.outcomes)})])
     finally:
         showing.cancel()
         await asyncio.gather(showing, return_exceptions=True)

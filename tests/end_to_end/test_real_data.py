@@ -46,7 +46,7 @@ def answers(run: Path, shop: Shop) -> dict[tuple[str, str, int], str]:
     texts = {}
     for row in read_records(db):
         plain = key.open(Place(*row.slot, row.kind, row.attempt), Sealed(row.nonce, row.ciphertext))
-        texts[tuple(row.slot)] = json.loads(plain)["text"]
+        texts[tuple(row.slot)] = json.loads(plain)["content"]["text"]
     db.close()
     return texts
 

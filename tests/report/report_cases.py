@@ -20,6 +20,7 @@ from mlb_offline.report.gather import gather
 from mlb_offline.report.items import pack
 from mlb_offline.run.results import ItemOutcome, RunResults, Session
 from mlb_offline.scoring.outcome import Outcome
+from mlb_offline.trust.fingerprint import fingerprint
 from mlb_offline.trust.signing import SigningKey
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -83,15 +84,15 @@ def identity_of(counts: Mapping[str, int], policy: Policy, repeats: int = 1, **c
         "model_version": "2.1",
         "intended_use": "门诊分诊辅助，不用于自动诊断",
     }
-    identity = {
+    identity: dict[str, Any] = {
         "answers_file": False,
         "bundle": {
             "core_sha256": "c0" * 32,
             "demonstration": False,
-            "expires": "2027-01-01T00:00:00Z",
+            "expires": "2099-01-01T00:00:00Z",
             "file_sha256": "f1" * 32,
             "issued": "2026-01-01T00:00:00Z",
-            "publisher": {"fingerprint": "00001 " * 7 + "00002", "keyid": "ab" * 32},
+            "publisher": {"fingerprint": fingerprint(b"\xab" * 32), "keyid": "ab" * 32},
             "series": "0b8f5a0e-7f0c-4a7c-9d35-30e6f3e1a001",
             "title": "MLB 抽样题库",
             "uuid": "0b8f5a0e-7f0c-4a7c-9d35-30e6f3e1a002",
@@ -122,6 +123,7 @@ def identity_of(counts: Mapping[str, int], policy: Policy, repeats: int = 1, **c
         "tool_version": "0.1.0",
     }
     identity |= changes
+    identity["bundle"] = identity["bundle"] | {"demonstration": identity["demonstration"]["bundle"]}
     identity["declaration_sha256"] = hashlib.sha256(rfc8785.dumps(identity["declaration"])).hexdigest()
     return identity
 
@@ -144,6 +146,7 @@ def results_of(
         "answers-file": identity["answers_file"],
         "limited": identity["selection"]["limit"] is not None,
     }
+    received = sum(outcome.outcome not in {Outcome.FAILED, Outcome.MISSING} for outcome in outcomes)
     return RunResults(
         run_id="0b8f5a0e-7f0c-4a7c-9d35-30e6f3e1a003",
         identity=identity,
@@ -160,12 +163,12 @@ def results_of(
         ),
         retries=7,
         finish_reasons={},
-        models={"demo-med-7b": len(outcomes)},
+        models={"demo-med-7b": received},
         attempt=2,
         state_created=False,
         indicative=tuple(code for code, holds in indicative.items() if holds),
         notes=(
-            {"code": "answers-cut-off", "cut": 3, "answers": len(outcomes)},
+            {"code": "answers-cut-off", "cut": 3, "answers": received},
             {"code": "sessions-killed", "sessions": 1},
         ),
     )
@@ -190,7 +193,8 @@ def golden_cases() -> dict[str, tuple[ReportData, SigningKey]]:
     selection = {"datasets": {"CMExam": {"asked": 12, "bundled": 100}}, "limit": 12, "named": ["CMExam"]}
     counts = {"CMExam": 12}
     partial = results_of(counts, selection=selection, demonstration={"bundle": True, "keys": True}, declaration={})
-    partial = replace(partial, finished=None, attempt=None, state_created=True, notes=(), models={})
+    killed = replace(partial.sessions[0], ending="open")
+    partial = replace(partial, finished=None, attempt=None, state_created=True, notes=(), sessions=(killed,))
     return {"gated": (whole, KEY), "indicative": (data_of(partial, None, demonstration), demonstration)}
 
 

@@ -153,6 +153,29 @@ def test_a_run_of_another_version_or_with_unknown_limits_makes_no_report() -> No
         cases.data_of(replace(cases.results_of(), indicative=("starter-bundle",)))
 
 
+def test_a_report_whose_times_are_out_of_order_is_not_made() -> None:
+    for changes in ({"finished": "2026-03-01T07:00:00.000Z"}, {"finished": "2026-03-09T00:00:00.000Z"}):
+        with pytest.raises(InputError) as caught:
+            cases.data_of(replace(cases.results_of(), **changes))  # type: ignore[arg-type]
+        assert caught.value.remedy
+
+
+def test_answers_under_several_model_names_make_a_report_indicative() -> None:
+    for models in ({"b": 10, "a": 10}, {"demo-med-7b": 19, "unknown": 1}):
+        data = cases.data_of(replace(cases.results_of(policy=cases.GATED), models=models), cases.GATED)
+        assert [reason.code for reason in data.findings.indicative] == ["several-models"]
+        assert data.findings.verdict == "not evaluable"
+        assert cases.reread(data).findings == data.findings
+    assert cases.data_of(replace(cases.results_of(), models={"unknown": 20})).findings.indicative == []
+
+
+def test_an_approval_dated_after_the_run_started_does_not_count() -> None:
+    late = cases.GATED.replace("2026-01-05", "2026-03-04")
+    data = cases.data_of(cases.results_of(policy=late), late)
+    assert data.findings.verdict == "not evaluable"
+    assert [reason.code for reason in data.findings.reasons] == ["approval-after-start"]
+
+
 def test_an_unfinished_run_is_reported_as_indicative_with_missing_counted_wrong() -> None:
     results = cases.results_of({"CMExam": 10})
     cut = [o if n < 6 else replace(o, outcome=Outcome.MISSING) for n, o in enumerate(results.outcomes)]

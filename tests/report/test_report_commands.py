@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import report_cases as cases
+import rfc8785
 
 from mlb_offline.cli import main
 from mlb_offline.errors import Exit
@@ -62,7 +65,9 @@ def make_run(folder: Path, policy: str | None = None, **changes: object) -> Path
     for kind in (KeyKind.HOSPITAL, KeyKind.REPORT):
         new_key(kind, folder / "keys", None)
     key = load_recipient_key(folder / "keys" / "hospital.key.json", None)
-    results = cases.results_of(policy=policy, **changes)
+    asked = [[o.dataset, o.item, o.digest] for o in cases.results_of().outcomes]
+    digest = hashlib.sha256(rfc8785.dumps(asked)).hexdigest()
+    results = cases.results_of(policy=policy, items_sha256=digest, **changes)
     store = RunStore.create(
         folder / "run",
         run_id=results.run_id,
@@ -71,15 +76,26 @@ def make_run(folder: Path, policy: str | None = None, **changes: object) -> Path
         items=[PlannedItem(Slot(o.dataset, o.item, o.repeat), o.digest, o.fn) for o in results.outcomes],
         recipient=key.public,
     )
-    started = {"attempt": 1, "concurrency": 1, "rollback_override": False, "state_created": True, "state_note": ""}
+    started = {
+        "attempt": 1,
+        "attempts_on_bundle": 1,
+        "concurrency": 1,
+        "probe": {},
+        "rollback_override": False,
+        "state_created": True,
+        "state_note": "created",
+        "state_since": "2026-01-01T00:00:00Z",
+    }
     store.apply([Noted(EventType.STARTED, started)])
     response = {"text": "x", "finish_reason": "stop", "model": "demo-med-7b"}
+    ends: Counter[str] = Counter()
     for o in results.outcomes:
         slot, score = Slot(o.dataset, o.item, o.repeat), Score(o.outcome, o.tp, o.fp, o.fn, "")
         kind = Outcome.WRONG if o.outcome is Outcome.FAILED and o.dataset == "CMExam" else o.outcome
         kind = Outcome.UNREADABLE if kind is Outcome.FAILED else kind
+        ends[kind.value] += 1
         store.apply([Sent(slot, 1), Answered(slot, 1, response, Score(kind, score.tp, score.fp, score.fn, ""))])
-    store.apply([Noted(EventType.FINISHED, {"items": len(results.outcomes)})])
+    store.apply([Noted(EventType.FINISHED, {"items": len(results.outcomes), "outcomes": dict(ends)})])
     store.close()
     return folder / "run"
 

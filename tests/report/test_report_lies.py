@@ -184,6 +184,11 @@ def recomputed(change: Change) -> ReportData:
         (lambda v: v.update(policy=cases.policy_of(None).to_json()), "data.policy_sha256"),
         (lambda v: v["run"]["identity"]["selection"].update(limit=5), "data.run.identity_sha256"),
         (lambda v: v["run"]["identity"]["declaration"].update(model="x"), "data.run.identity_sha256"),
+        (lambda v: v.update(created="2026-03-03T09:29:59Z"), "data.created"),
+        (lambda v: v.update(created="9999-12-31T00:00:00Z"), "data.created"),
+        (lambda v: v["run"].update(finished="2026-03-01T07:59:59Z"), "data.run.finished"),
+        (lambda v: v["run"].update(started="2026-03-03T09:30:01Z"), "data.run.finished"),
+        (lambda v: v["run"].update(started="2026-03-05T00:00:00Z", finished=None), "data.created"),
     ],
 )
 def test_inputs_that_contradict_the_run_are_refused_though_all_findings_follow(change: Change, field: str) -> None:
@@ -210,6 +215,20 @@ def test_the_verifier_itself_lets_no_indicative_report_pass(monkeypatch: pytest.
     lie = altered(lambda value: findings(value).update(verdict="pass", reasons=[]), indicative_data())
     monkeypatch.setattr("mlb_offline.report.verify.find", lambda *_: lie.findings)
     assert why_refused(sign(lie, cases.KEY).report).field == "data.findings.verdict"
+
+
+def test_a_report_made_in_the_second_in_which_the_run_ended_stands() -> None:
+    data = recomputed(lambda v: v.update(created="2026-03-03T09:30:00Z"))
+    verify_bytes(sign(data, cases.KEY).report, TRUST, file="report.html")
+
+
+def test_a_signer_cannot_leave_out_that_the_server_answered_under_several_names() -> None:
+    lie = altered(lambda v: v["run"].update(models={"a": 19, "unknown": 1}))
+    assert why_refused(sign(lie, cases.KEY).report).field is not None
+    data = recomputed(lambda v: v["run"].update(models={"b": 19, "a": 1, "unknown": 0}))
+    (reason,) = data.findings.indicative
+    assert (reason.code, reason.params) == ("several-models", {"count": 3, "models": "a、b、unknown"})
+    assert data.findings.verdict == "not evaluable"
 
 
 def test_a_demonstration_report_key_makes_the_report_indicative() -> None:
@@ -300,7 +319,7 @@ def test_an_items_file_whose_outcomes_add_up_to_something_else_is_refused(tmp_pa
 
 def test_a_lie_about_how_wrong_answers_were_wrong_shows_with_the_items_file_only(tmp_path: Path) -> None:
     """Nothing in the page contradicts it, so verify says whether the items file was checked."""
-    lie = altered(lambda value: value["samples"][0]["tally"].update(unreadable=2, failed=0))
+    lie = altered(lambda value: value["samples"][0]["tally"].update(unreadable=0, wrong=2))
     path = written(tmp_path, lie)
     assert verify_report(path, TRUST).items is None
     companion(path, "items.zst").write_bytes(cases.pack(cases.results_of(policy=cases.GATED))[0])

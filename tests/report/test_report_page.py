@@ -161,6 +161,55 @@ def test_what_has_no_score_gets_a_reason_and_never_a_zero(golden: dict[str, Repo
     assert "0.0%" not in row
 
 
+def row_of(page: str, dataset: str) -> str:
+    return next(row for row in page.split("<tr>") if f'<th scope="row">{dataset}</th>' in row and " – " in row)
+
+
+def test_unreadable_answers_stand_beside_the_score(golden: dict[str, ReportData]) -> None:
+    data = golden["gated"]
+    page = page_of(data).decode()
+    for sample in data.samples:
+        if sample.metric in {"accuracy", "micro-f1"}:
+            assert sample.tally["unreadable"] > 0
+            answers = sum(sample.tally.values())
+            assert f"<strong>{sample.tally['unreadable']}</strong> / {answers}" in row_of(page, sample.dataset)
+
+
+def text_of(data: ReportData) -> str:
+    return " ".join(" ".join(Reader(page_of(data)).text).split())
+
+
+def test_the_size_cap_of_micro_f1_gates_stands_in_the_page(golden: dict[str, ReportData]) -> None:
+    assert "CMeEE B = 32" in text_of(golden["gated"])
+    large = replace(cases.results_of(policy=cases.GATED).outcomes[-1], tp=30, fp=0, fn=30)
+    outcomes = (*cases.results_of(policy=cases.GATED).outcomes[:-1], large)
+    data = cases.data_of(cases.results_of(policy=cases.GATED, outcomes=outcomes), cases.GATED)
+    assert "CMeEE B = 120" in text_of(data)
+    only = cases.GATED.replace("CMeEE", "MAExam")
+    assert " B = " not in text_of(cases.data_of(cases.results_of({"CMExam": 12}, policy=only), only))
+
+
+def test_a_runaway_answer_is_named_and_misses_the_gate() -> None:
+    results = cases.results_of(policy=cases.GATED)
+    ran = replace(results.outcomes[-1], fp=500)
+    data = cases.data_of(replace(results, outcomes=(*results.outcomes[:-1], ran)), cases.GATED)
+    gate = data.findings.gates[1]
+    assert (gate.id, gate.outcome, gate.bound) == ("CMeEE", "fail", 0.0)
+    assert "CMeEE: 1 item(s) with more errors than the cap B = 32, up to 50" in text_of(data)
+
+
+def test_weights_are_shown_where_they_are_not_equal() -> None:
+    for extra, shown in (
+        ("[weights.datasets]\nCMExam = 3\n", "MedKQA ← CMExam 75.0%，MedKQA ← MAExam 25.0%"),
+        ("[weights.dimensions]\nMedRU = 6\n", "overall ← MedRU 60.0%"),
+        ("[weights.datasets]\nCMExam = 3\nMAExam = 3\n", None),
+    ):
+        policy = cases.GATED + extra
+        text = text_of(cases.data_of(cases.results_of(policy=policy), policy))
+        assert ("weights are not equal" in text) == (shown is not None)
+        assert shown is None or shown in text
+
+
 def test_an_indicative_report_says_so_above_the_verdict(golden: dict[str, ReportData]) -> None:
     text = " ".join(Reader(page_of(golden["indicative"])).text)
     assert text.index("INDICATIVE") < text.index("Verdict under the policy")
@@ -196,13 +245,13 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_strings_are_shown_harmlessly_and_the_report_still_verifies(text: str) -> None:
     identity: dict[str, Any] = cases.identity_of(cases.SMALL, cases.policy_of(None))
-    declaration = dict.fromkeys(("hospital", "vendor", "model", "model_version", "operator"), text)
+    declaration = dict.fromkeys(("hospital", "vendor", "model", "model_version", "operator"), text[:2000])
     target = identity["target"] | {"model": text, text: text, "parameters": {text: [text, {text: text}]}}
     bundle = identity["bundle"] | {"title": text}
     results = replace(
-        cases.results_of(declaration=declaration, target=target, bundle=bundle),
-        models={text: 20},
-        notes=({"code": "model-name-changed", "models": [text, text]},),
+        cases.results_of(declaration=declaration, target=target, bundle=bundle, seeds=[]),
+        models={text: 9, "demo-med-7b": 10},
+        notes=(*cases.results_of().notes, {"code": "model-name-changed", "models": [text, "demo-med-7b"]}),
     )
     data = cases.data_of(results)
     page = page_of(data)
@@ -216,7 +265,7 @@ def test_hostile_strings_are_shown_harmlessly_and_the_report_still_verifies(text
     assert {c for c in shown if unicodedata.category(c) in HARMFUL and c != "\n"} == set()
     trust = TrustSet((cases.KEY.verify_key,))
     found, _ = verify_bytes(sign(data, cases.KEY).report, trust, file="hostile")
-    assert found.run.identity.declaration["hospital"] == text
+    assert found.run.identity.declaration["hospital"] == text[:2000]
 
 
 def test_a_string_that_is_no_unicode_text_is_named_as_input() -> None:
@@ -253,6 +302,7 @@ def test_percentages_have_one_decimal_and_bounds_are_never_rounded_up() -> None:
 def test_there_are_words_in_both_languages_for_every_code() -> None:
     words = wording("v1")
     assert set(known_codes()) <= set(words["reason"])
+    assert set(words["critical_why"]) == {"no-items", "no-judge", "item-unseen", "below-minimum-n"}
     assert set(DIMENSIONS) == set(words["dimension"])
     assert {metric.value for metric in Metric} == set(words["metric"])
     assert set(TALLY) == set(words["tally"])
