@@ -67,7 +67,7 @@ def _described(policy: Policy) -> list[str]:
         tr(f"有效期：{policy.validity_days} 天", f"validity: {policy.validity_days} days"),
     ]
     if not policy.gate:
-        lines.append(tr("没有阈值：结论总是“不可评估”", "no thresholds: the verdict is always not evaluable"))
+        lines.append(tr("没有阈值：结论总是“无法评定”", "no thresholds: the verdict is always not evaluable"))
     lines += [
         tr(f"阈值 {gate.scope}/{gate.id}：下限 ≥ {gate.min}", f"gate {gate.scope}/{gate.id}: lower bound >= {gate.min}")
         for gate in policy.gate

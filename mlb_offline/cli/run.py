@@ -14,6 +14,7 @@ from mlb_offline.cli.kit import JsonFlag, KeyOption, PassphraseOption, StateOpti
 from mlb_offline.language import tr
 
 if TYPE_CHECKING:
+    from mlb_offline.run.estimate import DatasetEstimate, Estimate
     from mlb_offline.run.prepare import RunRequest
     from mlb_offline.run.session import Summary
 
@@ -25,7 +26,7 @@ def run_command(
     bundle: Annotated[
         Path,
         typer.Option(
-            "--bundle", metavar="PATH", readable=False, help=tr("密封的题包（.mlbb）", "sealed bundle (.mlbb)")
+            "--bundle", metavar="PATH", readable=False, help=tr("密封的数据包（.mlbb）", "sealed bundle (.mlbb)")
         ),
     ],
     trust: TrustOption,
@@ -122,7 +123,7 @@ def run_command(
         typer.Option(
             "--allow-rollback",
             help=tr(
-                "允许使用比见过的更旧的题包（报告会注明）", "allow a bundle older than one seen (the report says so)"
+                "允许使用比见过的更旧的数据包（报告会注明）", "allow a bundle older than one seen (the report says so)"
             ),
         ),
     ] = False,
@@ -200,19 +201,28 @@ def _estimate(request: RunRequest, *, as_json: bool) -> None:
             "probe": dict(estimate.probe),
         },
         as_json=as_json,
-        lines=[
-            *(
-                f"{name:<16} {part.requests:>7} {part.characters:>10} {part.tokens:>10}"
-                for name, part in estimate.datasets.items()
-            ),
-            tr(
-                f"共 {estimate.requests} 次请求，提示词 {estimate.characters} 个字符，"
-                f"约 {estimate.tokens} 个 token；未提问。",
-                f"{estimate.requests} requests, prompts of {estimate.characters} characters, "
-                f"about {estimate.tokens} tokens; nothing was asked.",
-            ),
-        ],
+        lines=_estimate_lines(estimate),
     )
+
+
+SECONDS_AN_ANSWER = (1, 10, 60)
+
+
+def _estimate_lines(estimate: Estimate) -> list[str]:
+    heads = (tr("请求", "requests"), tr("字符", "characters"), tr("约 token", "about tokens"))
+    lines = [f"{'':<16}" + "".join(f"{head:>14}" for head in heads)]
+    parts: list[tuple[str, DatasetEstimate | Estimate]] = [*estimate.datasets.items(), (tr("合计", "all"), estimate)]
+    for name, part in parts:
+        lines.append(f"{name:<16}{part.requests:>14}{part.characters:>14}{part.tokens:>14}")
+    for seconds in SECONDS_AN_ANSWER:
+        hours = estimate.requests * seconds / 3600
+        lines.append(
+            tr(
+                f"若每个回答 {seconds} 秒、一次一个：{hours:.1f} 小时",
+                f"at {seconds} s an answer, one at a time: {hours:.1f} h",
+            )
+        )
+    return [*lines, tr("未提出任何问题。", "Nothing was asked.")]
 
 
 def _tallies(summary: Summary) -> dict[str, dict[str, Any]]:

@@ -87,8 +87,8 @@ def _caps(policy: Policy) -> list[str]:
         return []
     return [
         tr(
-            f"size_cap（{named}）：一题的错误数 FP+FN 若超过该上限与题库中最大参考答案两倍之较大者，所涉门槛即未达到；"
-            "宜设为最大参考答案条数的两倍，过小则下限偏低",
+            f"size_cap（{named}）：一题的错误数 FP+FN 若超过该上限与数据包中最大参考答案两倍之较大者，"
+            "所涉门槛即未达到；宜设为最大参考答案条数的两倍，过小则下限偏低",
             f"size_cap ({named}): one answer with more errors FP+FN than it, or than twice the bundle's largest "
             "reference where that is more, misses the gate; best is twice the largest reference, too small a cap "
             "lowers the bound",
@@ -99,9 +99,9 @@ def _caps(policy: Policy) -> list[str]:
 def _hindrances(policy: Policy, today: date) -> list[str]:
     found = []
     if not policy.gate:
-        found.append(tr("没有阈值：结论总是“不可评估”", "no thresholds: the verdict is always not evaluable"))
+        found.append(tr("没有阈值：结论总是“无法评定”", "no thresholds: the verdict is always not evaluable"))
     elif not policy.approvers:
-        found.append(tr("没有批准人：结论总是“不可评估”", "no approver: the verdict is always not evaluable"))
+        found.append(tr("没有批准人：结论总是“无法评定”", "no approver: the verdict is always not evaluable"))
     found += [
         tr(
             f"批准日期 {who.date} 尚未到：此前开始的运行不会通过",
@@ -116,7 +116,7 @@ def _hindrances(policy: Policy, today: date) -> list[str]:
         if meaning.best is None:
             found.append(
                 tr(
-                    f"{name}：含需裁判的数据集，本版本不可评估",
+                    f"{name}：含需裁判的数据集，本版本无法评定",
                     f"{name}: has judged datasets, not evaluable by this version",
                 )
             )

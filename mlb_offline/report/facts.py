@@ -58,7 +58,7 @@ def bundle_was_in_force(data: ReportData, file: str | Path) -> None:
     started, bundle = _time(data.run.started), data.run.identity.bundle
     if not _time(bundle.issued) - CLOCK_TOLERANCE <= started < _time(bundle.expires) + CLOCK_TOLERANCE:
         _contradiction(
-            "运行开始时题包不在有效期内", "the bundle was not in force when the run started", file, "run.started"
+            "运行开始时数据包不在有效期内", "the bundle was not in force when the run started", file, "run.started"
         )
 
 
@@ -90,7 +90,7 @@ def selection_is_whole(data: ReportData, file: str | Path) -> None:
     for name, here in selection.datasets.items():
         if here.asked != (here.bundled if selection.limit is None else min(selection.limit, here.bundled)):
             _contradiction(
-                f"数据集 {name} 的提问数与题包及 --limit 不符",
+                f"数据集 {name} 的提问数与数据包及 --limit 不符",
                 f"{name}: the items asked are not those that bundle and limit give",
                 file,
                 "run.identity.selection",
@@ -113,7 +113,7 @@ def indicative_facts_agree(data: ReportData, file: str | Path) -> None:
         )
     if identity.demonstration.bundle != identity.bundle.demonstration:
         _contradiction(
-            "题包是否为演示用前后不一",
+            "数据包是否为演示用前后不一",
             "whether the bundle is for demonstration is told in two ways",
             file,
             "run.identity.demonstration",

@@ -155,7 +155,7 @@ class Engine:
     async def _pause(self, asking: Asking, fault: Retry, wait: float) -> None:
         """Note the retry, then wait."""
         asking.attempt += 1
-        self._tally.retries += 1
+        self._tally.trouble(fault.message)
         await self._commit([Retried(asking.slot, asking.attempt, _code(fault.cause), wait)])
         await self._sleep(wait)
 

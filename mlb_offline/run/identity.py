@@ -21,6 +21,9 @@ from mlb_offline.run.declaration import Declaration
 from mlb_offline.run.plan import Plan
 
 FORMAT = "mlb-offline/run/v1"
+_SHOWN = 8
+"""Differences that a message lists; one change of the bundle or the selection makes many."""
+
 GUARD_MODE = "none"
 """This version enforces no egress guard, and says so."""
 
@@ -130,7 +133,9 @@ def require_same(stored: Mapping[str, Any], offered: Mapping[str, Any]) -> None:
     """
     found = differences(stored, offered)
     if found:
-        lines = "\n".join(f"  {difference.text()}" for difference in found)
+        lines = "\n".join(f"  {difference.text()}" for difference in found[:_SHOWN])
+        if len(found) > _SHOWN:
+            lines += tr(f"\n  ……另有 {len(found) - _SHOWN} 处", f"\n  … and {len(found) - _SHOWN} more")
         raise UsageError(
             tr(
                 f"这不是同一次运行，不能继续；不同之处：\n{lines}", f"this is not the same run; it differs in:\n{lines}"

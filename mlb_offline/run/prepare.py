@@ -12,13 +12,14 @@ from pathlib import Path
 
 from mlb_offline.bundle.opening import OpenedBundle, open_bundle
 from mlb_offline.bundle.state import State, open_state
-from mlb_offline.errors import UsageError
+from mlb_offline.errors import InputError, UsageError
 from mlb_offline.language import tr
 from mlb_offline.policy.model import Policy, load_policy, parse_policy
 from mlb_offline.run.database import require_empty
 from mlb_offline.run.declaration import Declaration, load_declaration
 from mlb_offline.run.invocation import Invocation, absolute_path, absolute_spec, stored_core, stored_invocation
 from mlb_offline.run.plan import Plan
+from mlb_offline.target.answers import AnswersTarget
 from mlb_offline.target.config import load_target_config
 from mlb_offline.target.opening import open_target
 from mlb_offline.target.types import Target
@@ -95,7 +96,30 @@ def prepare(request: RunRequest, *, estimate: bool = False) -> Prepared:
     )
     plan = Plan(bundle.datasets, names=invocation.datasets, limit=invocation.limit, repeats=invocation.repeats)
     target = open_target(invocation.target, config)
+    _require_answers_fit(target, plan, invocation)
     return Prepared(request, invocation, key, state, bundle, plan, policy, declaration, target)
+
+
+def _require_answers_fit(target: Target, plan: Plan, invocation: Invocation) -> None:
+    """Answers under names that are not asked are another bundle's, or misspelt: say so before all items fail."""
+    if not isinstance(target, AnswersTarget) or invocation.limit is not None or invocation.datasets:
+        return
+    strangers = target.strangers({(slot.dataset, slot.item, slot.repeat) for slot, *_rest in plan.slots()})
+    if strangers:
+        dataset, item, repeat = strangers[0]
+        raise InputError(
+            tr(
+                f"{len(strangers)} 条回答不对应任何要问的题，第一条为 {dataset}/{item}（第 {repeat} 次）",
+                f"{len(strangers)} answers belong to no item that is asked, the first to {dataset}/{item}, "
+                f"repeat {repeat}",
+            ),
+            file=invocation.target,
+            field="id",
+            remedy=tr(
+                "核对数据集名称、题目编号与重复次数（从 0 起）",
+                "check names of datasets, item ids and repeats (from 0)",
+            ),
+        )
 
 
 def _check_options(request: RunRequest, estimate: bool) -> None:

@@ -51,14 +51,14 @@ class LineDisplay:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._last = ""
+        self._last = ("", "")
 
     def show(self, tally: Tally) -> None:
-        """Write a line, unless nothing was settled since the last."""
+        """Write a line, unless nothing was settled, and no new trouble came, since the last."""
         counts = f"{tally.finished}/{tally.total}"
-        if counts == self._last:
+        if (counts, tally.last_trouble) == self._last:
             return
-        self._last = counts
+        self._last = counts, tally.last_trouble
         current = next((name for name, total in tally.totals.items() if tally.done[name] < total), "")
         self._stream.write(f"{counts}  {_speed(tally)}  {_faults(tally)}  {current}".rstrip() + "\n")
         self._stream.flush()
@@ -117,10 +117,11 @@ def _speed(tally: Tally) -> str:
 
 def _faults(tally: Tally) -> str:
     failed, unreadable = tally.outcomes["failed"], tally.outcomes["unreadable"]
-    return tr(
+    counts = tr(
         f"失败 {failed} 无法解读 {unreadable} 重试 {tally.retries}",
         f"failed {failed} unreadable {unreadable} retried {tally.retries}",
     )
+    return f"{counts}  {tr('正在重试：', 'trying again: ')}{tally.last_trouble}" if tally.last_trouble else counts
 
 
 def _duration(seconds: float) -> str:

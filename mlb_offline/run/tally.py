@@ -25,6 +25,7 @@ class Tally:
     outcomes: Counter[str] = field(default_factory=Counter)
     retries: int = 0
     before: int = 0
+    last_trouble: str = ""
     started: float = field(default_factory=time.monotonic)
 
     @classmethod
@@ -42,6 +43,12 @@ class Tally:
         """One more slot has an outcome."""
         self.done[dataset] += 1
         self.outcomes[outcome] += 1
+        self.last_trouble = ""
+
+    def trouble(self, message: str) -> None:
+        """A request came to nothing and will be made again; shown until something is settled."""
+        self.retries += 1
+        self.last_trouble = message
 
     @property
     def total(self) -> int:

@@ -1,6 +1,6 @@
 """What every reader does first: drop the reasoning block, normalise, recognise a cut answer.
 
-Rules P1 to P4 of docs/scoring.md.
+Rules P1 to P5 of docs/scoring.md.
 """
 
 from __future__ import annotations
@@ -8,8 +8,19 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_THINK = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
+_THINK = re.compile(
+    r"<(/?)(?:think(?:ing)?|thought|reasoning)>|◁(/?)think▷|<\|(?:begin|(end))_of_thought\|>", re.IGNORECASE
+)
+_FINAL_RESPONSE = re.compile(r"^[ \t]{0,3}#{1,6} {0,2}final response\b[ \t:：]{0,3}", re.IGNORECASE | re.MULTILINE)
 _CUT_REASONS = frozenset({"length", "max_tokens"})
+_TURN_START = re.compile(
+    r"\s{0,9}(?:<\|im_start\|>|<\|start_header_id\|>)?\s?assistant\s?(?:<\|end_header_id\|>|\n)\s{0,9}"
+)
+_TURN_END = re.compile(
+    r"<\|(?:im_end|im_start|endoftext|eot_id|end|user|observation|start_header_id|end_of_text)\|>"
+    r"|<[｜|](?:end▁of▁sentence|User|Assistant)[｜|]>|<(?:end_of_turn|start_of_turn|reserved_10[67])>"
+)
+_LLAMA_END = "</s>"
 
 # A run of more than 30 combining marks occurs in no language (UAX #15, Stream-Safe Text Format), and ordering
 # such a run takes quadratic time: 64,000 marks keep CPython busy for two seconds.
@@ -25,18 +36,30 @@ class Unreadable(Exception):  # noqa: N818 - an outcome, not an error
 
 
 def after_thinking(text: str) -> str:
-    """What follows the last ``</think>``; the whole text where there is no block (rule P1).
+    """The model's own answer: what follows its reasoning block (rule P1), up to the end of its turn (rule P5).
 
     Raises:
         Unreadable: a block is opened and never closed, so that only reasoning was returned.
     """
+    text = _own_turn(text)
     tags = list(_THINK.finditer(text))
-    if not tags:
-        return text
-    last = tags[-1]
-    if not last[1]:
-        raise Unreadable("unclosed-think")
-    return text[last.end() :]
+    if tags:
+        last = tags[-1]
+        if not any(last.groups()):
+            raise Unreadable("unclosed-think")
+        text = text[last.end() :]
+    headings = list(_FINAL_RESPONSE.finditer(text))
+    return text[headings[-1].end() :] if headings else text
+
+
+def _own_turn(text: str) -> str:
+    """The text before a control token of a chat template: what follows belongs to another turn (rule P5)."""
+    start = _TURN_START.match(text)
+    begin = 0 if start is None else start.end()
+    end = _TURN_END.search(text, begin)
+    own = text[begin : len(text) if end is None else end.start()]
+    # <s>…</s> may also strike a text through: then nothing is cut here.
+    return own if "<s>" in own else own.split(_LLAMA_END, 1)[0]
 
 
 def nfkc(text: str) -> str:
@@ -59,6 +82,8 @@ def was_cut(finish_reason: str | None) -> bool:
 
 
 def _longest_mark_run(text: str) -> int:
+    if text.isascii() or not any(map(unicodedata.combining, set(text))):
+        return 0
     longest = run = 0
     for character in text:
         run = run + 1 if unicodedata.combining(character) else 0

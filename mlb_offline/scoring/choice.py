@@ -1,6 +1,6 @@
 """Reading the answer to a choice item out of a model's raw text.
 
-The rules are numbered in docs/scoring.md (P1 to P4, C1 to C17). They never take "the first capital letter
+The rules are numbered in docs/scoring.md (P1 to P5, C1 to C19). They never take "the first capital letter
 anywhere": letters are read where they are the whole answer, stand alone on the first or last line, or follow an
 explicit marker. What cannot be read is unreadable, with the reason.
 """
@@ -8,24 +8,17 @@ explicit marker. What cannot be read is unreadable, with the reason.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlb_offline.scoring.answer_text import Unreadable, after_thinking, was_cut
-from mlb_offline.scoring.letters import END_PUNCTUATION, Group, Options, clean, read_group, without_end_marks
-from mlb_offline.scoring.statements import Statement, is_retracted, statements
+from mlb_offline.scoring.cleaning import prepared
+from mlb_offline.scoring.letters import END_PUNCTUATION, Group, Options, read_group, without_end_marks
+from mlb_offline.scoring.remarks import EXPLANATION, is_overruled, is_taken_back, more_on_the_line
+from mlb_offline.scoring.statements import Statement, statements
 
 LONGEST_READ = 65_536
 """Characters read, from the end, of an answer without its reasoning block (rule P4)."""
 
-_FENCE_LINE = re.compile(
-    r"^[ \t]*(?:```|~~~)[ \t]*(?:json|text|txt|plaintext|markdown|md|latex|tex)?[ \t]*$", re.MULTILINE | re.IGNORECASE
-)
-_TEX = re.compile(r"\\(?:text|mathrm|mathbf|textbf|rm|bf) {0,2}\{")
-_TEX_BRACKET = re.compile(r"\\([()\[\]])")
-_BREAK_TAG = re.compile(r"<(?:br ?/?|/?p|/?div|/answer)>", re.IGNORECASE)
-_TAG = re.compile(r"</?(?:b|strong|i|em|u|span)>", re.IGNORECASE)
-_LINE_PREFIX = re.compile(r"^ {0,3}(?:#{1,6} |> ?|[-•] )", re.MULTILINE)
-_BLANK_LINES = re.compile(r"\s*\n\s*\n\s*")
 _STRICT = re.compile(r"[A-Z](?:,[A-Z]){0,25}")
 _STATED_PREFIX = re.compile(
     r"(?:最终|最后|正确|参考)?(?:答案|选项)(?:应该?)?(?:[是为选]|:)[: \n]{0,3}"
@@ -33,6 +26,12 @@ _STATED_PREFIX = re.compile(
     re.IGNORECASE,
 )
 _LONE_LETTER_LINE = re.compile(r"^ {0,4}[(\[]?([A-Z])[)\]]?[.、:]? ?$", re.MULTILINE)
+_OPENING = re.compile(r"[。.,;:、] ?(?:[因由]|解析|解释|理由|原因|分析|说明)|。")
+_NEW_QUESTION = re.compile(
+    r"变式|例题|[类相]似题|[下另]一题|第 ?\d{1,3} ?题|(?:问题|题目|问) ?\d{0,3} ?:|\b(?:question|human"
+    r"|user)(?: \d{1,3})? ?:",
+    re.IGNORECASE,
+)
 _ENUMERATED_LINE = re.compile(r"^ {0,4}[(\[]?([A-Z]) ?[.、:)]", re.MULTILINE)
 
 
@@ -61,26 +60,18 @@ def read_choice(text: str, options: list[str], *, finish_reason: str | None = No
     Raises:
         Unreadable: ``empty``, ``unclosed-think``, ``no-statement``, ``contradictory``, ``retracted``,
             ``ambiguous``, ``echo``, ``truncated``, ``outside-options``, ``alternatives``, ``not-letters`` or
-            ``text-of-another-option``.
+            ``text-of-another-option``, ``no-answer`` or ``too-many-statements``.
     """
     known = Options.of(options)
     raw = after_thinking(text)
     whole = len(raw) <= LONGEST_READ
-    body = _prepared(raw[-LONGEST_READ:])
+    body = prepared(raw[-LONGEST_READ:])
     if not body:
         raise Unreadable("empty")
     reading, end = (_read_whole(body, known) if whole else None) or _read_stated(body, known, whole=whole)
     if was_cut(finish_reason) and end >= len(body):
         raise Unreadable("truncated")
     return reading
-
-
-def _prepared(text: str) -> str:
-    """Cleaned text without fences, TeX wrappers, emphasis tags, heading and quotation prefixes (rule C1)."""
-    text = _FENCE_LINE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    text = _TAG.sub("", _BREAK_TAG.sub("\n", clean(text)))
-    text = _TEX_BRACKET.sub(r"\1", _TEX.sub("{", text))
-    return _BLANK_LINES.sub("\n\n", _LINE_PREFIX.sub("", text)).strip()
 
 
 def _read_whole(body: str, options: Options) -> tuple[ChoiceReading, int] | None:
@@ -111,43 +102,61 @@ def _whole_group(body: str, options: Options) -> Group | None:
 
 
 def _read_stated(body: str, options: Options, *, whole: bool) -> tuple[ChoiceReading, int]:
-    """The answer that is stated somewhere in the text (rules C10 to C16)."""
+    """The answer that is stated somewhere in the text (rules C10 to C19)."""
     found = [*statements(body, options), *_lone_lines(body, options, whole=whole)]
-    chosen = _last_explicit(found) or _agreed(found)
-    if is_retracted(body, chosen.group.end):
-        raise Unreadable("retracted")
-    assert chosen.group.letters is not None
-    how = "final-answer" if chosen.explicit else "stated"
-    return ChoiceReading(chosen.group.letters, how), chosen.group.end
-
-
-def _last_explicit(found: list[Statement]) -> Statement | None:
-    """The last explicit statement, unless a weaker one after it says something else (rule C15)."""
-    explicit = [statement for statement in found if statement.explicit]
-    if not explicit:
-        return None
-    last = max(explicit, key=lambda statement: statement.start)
-    if last.group.letters is None:
-        raise Unreadable(last.group.fault)
-    later = [other for other in found if other.start > last.start and other.group.letters is not None]
-    if any(other.group.letters != last.group.letters for other in later):
+    found.sort(key=lambda statement: statement.start)
+    chosen = _decided(body, [_uncut(body, statement, options) for statement in found])
+    group = chosen.group
+    if group.letters is None:
+        raise Unreadable(group.fault)
+    if any(letter not in group.letters for letter in _option_lines(body, options)):
         raise Unreadable("contradictory")
-    return last
+    if reason := is_overruled(body, group, options):
+        raise Unreadable(reason)
+    how = "final-answer" if chosen.rank and not chosen.lone else "stated"
+    return ChoiceReading(group.letters, how), group.end
 
 
-def _agreed(weak: list[Statement]) -> Statement:
-    """The one answer that all weak statements agree on (rule C16)."""
-    if not weak:
-        raise Unreadable("no-statement")
-    for statement in weak:
-        if statement.group.letters is None:
-            raise Unreadable(statement.group.fault)
-    if len({statement.group.letters for statement in weak}) > 1:
-        raise Unreadable("contradictory")
-    return max(weak, key=lambda statement: statement.group.end)
+def _uncut(body: str, statement: Statement, options: Options) -> Statement:
+    """A statement on whose line further letters follow is never read as the shorter set (rule C19)."""
+    group = statement.group
+    if group.letters is None or not more_on_the_line(body, group, options):
+        return statement
+    return replace(statement, group=Group(None, group.end, "not-letters"))
 
 
-_OPENING = re.compile(r"[。.,;:、] ?(?:[因由]|解析|解释|理由|原因|分析|说明)|。")
+def _decided(body: str, found: list[Statement]) -> Statement:
+    """The statement that stands: all agree, or a more final one overrules those before it (rules C15, C16)."""
+    read = [statement for statement in found if statement.group.fault != "unread"]
+    if not read:
+        raise Unreadable("not-letters" if found else "no-statement")
+    chosen = read[0]
+    for later in read[1:]:
+        if later.group.letters is not None and later.group.letters == chosen.group.letters:
+            chosen = replace(later, rank=max(later.rank, chosen.rank), lone=later.lone and chosen.lone)
+        elif _overrules(body, chosen, later):
+            chosen = later
+        else:
+            fault = chosen.group.fault or later.group.fault or "contradictory"
+            rank = max(chosen.rank, later.rank)
+            chosen = replace(chosen, group=Group(None, later.group.end, fault), rank=rank)
+    if found[-1].group.fault == "unread" and found[-1].start >= chosen.group.end:
+        raise Unreadable("not-letters")
+    return chosen
+
+
+def _overrules(body: str, chosen: Statement, later: Statement) -> bool:
+    if _NEW_QUESTION.search(body, chosen.group.end, later.start + 1):
+        return False
+    if later.rank and is_taken_back(body, chosen.group.end, later.start):
+        return True
+    return later.rank > chosen.rank and not EXPLANATION.search(body, chosen.group.end, later.start)
+
+
+def _option_lines(body: str, options: Options) -> list[str]:
+    """The letters of options whose text is all of the first or the last line (rule C13)."""
+    lines = body[: body.find("\n") + 1], body[body.rfind("\n") + 1 :]
+    return [letter for line in lines if (letter := options.with_text(without_end_marks(line)))]
 
 
 def _lone_lines(body: str, options: Options, *, whole: bool) -> list[Statement]:
@@ -167,5 +176,6 @@ def _lone_lines(body: str, options: Options, *, whole: bool) -> list[Statement]:
             continue
         rest = line[group.end :]
         if not rest.strip(END_PUNCTUATION + " ") or (start == 0 and _OPENING.match(rest)):
-            found.append(Statement(start, Group(group.letters, start + group.end), explicit=False))
+            rank = 0 if start else 2
+            found.append(Statement(start, Group(group.letters, start + group.end), rank, lone=True))
     return found

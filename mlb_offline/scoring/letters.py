@@ -12,15 +12,18 @@ from dataclasses import dataclass
 
 from mlb_offline.scoring.answer_text import nfkc
 
-_OPEN = r"(\[{<【『「《\"'“‘〈✅✔☑👉"
-_CLOSE = r")\]}>】』」》\"'”’〉"
-_LEAD = re.compile(rf"(?:[\s{_OPEN}]|选项|[Oo]ptions?\b|[Cc]hoices?\b){{0,8}}")
+_OPEN = r"(\[<【『「《\"'“‘〈{✅✔☑👉"
+_CLOSE = r")\]}】』」》\"'”’〉"
+LEAD = re.compile(rf"(?:[\s{_OPEN}]|选项|[Oo]ptions?\b|[Cc]hoices?\b){{0,8}}")
 _RUN = re.compile(r"([A-Za-z]+)(?![A-Za-z0-9])")
-_TAIL = re.compile(rf"(?: ?[{_CLOSE}]|\s{{0,3}}[\]}}]){{0,6}}(?:选项|项)?")
+_TAIL = re.compile(rf"(?: ?[{_CLOSE}]|\s{{0,3}}[\]}}]){{0,6}}(?: ?选项|[两二三四五]?项)?")
 _SEPARATOR = re.compile(r"\s{0,3}(?:[,、;&+·|]|[和与及]|以及|and\b)\s{0,3}(?:[和与及]|and\b)?\s{0,3}|(\s{1,3})")
 _TEXT_SEPARATOR = re.compile(r" ?[.、:)(\[\-—–]? ?")
 _ENUMERATOR = re.compile(r"(?<![A-Za-z0-9])([A-Z]) ?[.、:)]")
-_ALTERNATIVE = re.compile(r" ?(?:或|还是|至|到|/|~|-|or\b|to\b) ?(?:者|是)?[ (\[\"']{0,3}[A-Za-z](?![A-Za-z0-9])")
+_ALTERNATIVE = re.compile(
+    r" ?(?:或|还是|至|到|/|~{1,2}|[-–—−]{1,2}|…{1,2}|\.{2,6}|or\b|to\b|through\b) ?(?:者"
+    r"|是)?[ (\[\"']{0,3}[A-Za-z](?![A-Za-z0-9])"
+)
 _NEGATED = re.compile(
     r" ?[(\[] ?(?:错|不对|不正确|有误|排除|×|✗|❌|✘|wrong\b|incorrect\b)"
     r"| ?(?:×|✗|❌|✘|错误|不对|不正确|(?:is |are )?(?:not\b|wrong\b|incorrect\b|false\b|excluded\b))"
@@ -28,12 +31,19 @@ _NEGATED = re.compile(
     r"| ?, ?(?:错|不对|不正确|有误)(?:误|的|了)?(?=[。.,;!)\s]|$)",
     re.IGNORECASE,
 )
+_COMMENTED = re.compile(r" ?: ?[^\s\])}\"']")
 _EXPLAINED = re.compile(
-    r" ?(?:[(\[]|解析|解释|理由|原因|因为|由于|因|分析|说明|依据|根据|注[:释]|(?:是|为)?正确|(?:是|为)答案|符合题意|吧|"
+    r" ?(?:[(\[]|解析|解释|理由|原因|因为|由于|因|分析|说明|依据|根据|注[:释]|[都均]?(?:是|为)?正确|[都均]?(?:是"
+    r"|为)答案|[都均]?符合题意|吧|而(?:不是|非|不选)|rather than\b|only\b|instead of\b|"
     r"[—–-]{1,2} |because\b|since\b|as it\b|(?:is|are) (?:the )?(?:correct|right|best)\b)",
     re.IGNORECASE,
 )
-_END_MARKS = frozenset("\n。,;:!.、…|" + ")]}>】』」》\"'”’〉")
+_WORD = re.compile(
+    r" ?[.。、]\s?[a-z]{2,}|\.[\d.]|\.[A-Za-z0-9]{2,}| ?[—–-]{1,2} ?(?!because\b|since\b|as\b)[a-z]{2,}"
+    r"| ?\([^()\n]{1,12}\) ?(?!最|是|为|正确|符合|更|较|因|属|含|富|项|选)[A-Za-z0-9\u4e00-\u9fff]"
+    r"|,? ?(?:以外|之外|除外)"
+)
+_END_MARKS = frozenset("\n。,;:!.、…|" + ")]}】』」》\"'”’〉")
 _CLEANED_AWAY = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad\ufe0f*`$]|__")
 END_PUNCTUATION = "。.,;!"
 _REST = 2000  # characters of a line that are looked at after a letter
@@ -129,7 +139,7 @@ def read_group(text: str, start: int, options: Options, *, across_lines: bool = 
 
 
 def _read_unit(text: str, start: int, options: Options) -> _Unit | None:
-    lead = _LEAD.match(text, start)
+    lead = LEAD.match(text, start)
     begin = start if lead is None else lead.end()
     if begin and text[begin - 1].isascii() and text[begin - 1].isalnum():
         return None
@@ -200,7 +210,7 @@ def _belongs(text: str, unit: _Unit, options: Options) -> bool:
 def _judge(text: str, units: list[_Unit], options: Options) -> Group | None:
     last = units[-1]
     letters = frozenset("".join(unit.letters for unit in units))
-    if _is_word(text, last):
+    if _is_word(text, units):
         return None if len(units) == 1 else Group(None, last.end, "not-letters")
     fault = _fault(text, units, letters, options)
     if fault:
@@ -208,9 +218,10 @@ def _judge(text: str, units: list[_Unit], options: Options) -> Group | None:
     return Group(letters, last.end, with_text=sum(unit.with_text for unit in units))
 
 
-def _is_word(text: str, last: _Unit) -> bool:
+def _is_word(text: str, units: list[_Unit]) -> bool:
     """Whether what follows shows that no answer was stated: a negation, or the rest of a word (rule C7)."""
-    if _NEGATED.match(text, last.end):
+    last = units[-1]
+    if _NEGATED.match(text, last.end) or (len(units) > 1 and _COMMENTED.match(text, last.end)):
         return True
     return not (last.with_text or _ends_statement(text, last.end) or _ALTERNATIVE.match(text, last.end))
 
@@ -225,7 +236,7 @@ def _fault(text: str, units: list[_Unit], letters: frozenset[str], options: Opti
         return "outside-options"
     if _has_text_of_another(text, units[-1], options):
         return "text-of-another-option"
-    return "not-letters" if _lists_further_letters(text, units[-1], letters) else ""
+    return ""
 
 
 def _ends_statement(text: str, end: int) -> bool:
@@ -233,8 +244,8 @@ def _ends_statement(text: str, end: int) -> bool:
     following = text[end : end + 1]
     if not following:
         return True
-    if following == "." and text[end + 1 : end + 2].isdigit():
-        return False
+    if _WORD.match(text, end):
+        return False  # E. coli, D - dimer, B(乙)型肝炎
     if following in _END_MARKS or (following == " " and text[end + 1 : end + 2] in {"", "\n"}):
         return True
     return _EXPLAINED.match(text, end) is not None
@@ -247,15 +258,6 @@ def _has_text_of_another(text: str, last: _Unit, options: Options) -> bool:
         return False
     rest = _rest_of_line(text, separator.end()).strip().rstrip(_CLOSE + END_PUNCTUATION).strip()
     return bool(rest) and options.with_text(rest) is not None
-
-
-def _lists_further_letters(text: str, last: _Unit, letters: frozenset[str]) -> bool:
-    """Whether ``B.`` opens a list on one line whose other letters were not read (rule C8)."""
-    separator = _TEXT_SEPARATOR.match(text, last.end)
-    if last.with_text or separator is None or not separator[0].strip() or _EXPLAINED.match(text, separator.end()):
-        return False
-    rest = _rest_of_line(text, separator.end())
-    return any(mark[1] not in letters for mark in _ENUMERATOR.finditer(rest))
 
 
 def _rest_of_line(text: str, start: int) -> str:

@@ -87,5 +87,5 @@ def _no_reference(item: Item) -> InputError:
     return InputError(
         tr(f"条目 {item.id} 没有参考答案，无法评分", f"item {item.id} has no reference answer to score against"),
         field="answer",
-        remedy=tr("重新构建题包，为该条目补上答案", "build the bundle again with an answer for this item"),
+        remedy=tr("重新构建数据包，为该条目补上答案", "build the bundle again with an answer for this item"),
     )

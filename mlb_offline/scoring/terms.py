@@ -1,6 +1,6 @@
 """Normalisation answers (CHIP-CDN): one whole candidate line, its terms joined by ``##``.
 
-Rules T1 to T7 of docs/scoring.md.
+Rules T1 to T8 of docs/scoring.md.
 """
 
 from __future__ import annotations
@@ -20,6 +20,20 @@ _STATED = re.compile(
 )
 _BULLET = re.compile(r"(?:[-*•>] |\d{1,2}[.、)] )\s*")
 _WRAPPING = " \t*`\"'“”‘’「」『』{}"
+_DENIED = re.compile(
+    r"不(?:是|选|应|能|可|宜|正确|符|合|属|匹配|对|考虑|采用)|并?非(?=标准|正确|最|[:\s]|$)|错|误|排除|除外|没有"
+    r"|无法|无(?:关|需|匹配)"
+    r"|原(?:词|诊断|文)(?=[:是为])|候选|备选|其他|其它|或者?|wrong|incorrect|\bnot?\b|n't|\bother",
+    re.IGNORECASE,
+)
+_TAKEN_BACK = re.compile(
+    r"更正|修正|改为|应为|应该?是|实际|错误|有误|不对|不正确|不准确|抱歉|correction|sorry|wrong", re.IGNORECASE
+)
+_REASON = re.compile(r"(?:理由|说明|解释|依据|原因|解析|分析|备注|注)[为是如:（(]")
+_HEADING = re.compile(r".{0,40}(?::|如下|下面|以下|[一这该]行)[。.]?")
+_NO_TERMS = re.compile(
+    r"不是|不对|有误|不选|不应|不正确|不符|并非|错误|排除|而不|还是|或者| 或 |以上|候选|答案|无法|抱歉|\bor\b|\bnot\b"
+)
 _SENTENCE = re.compile(r"[。？！；：?!:]")
 
 
@@ -46,7 +60,8 @@ def read_terms(text: str, candidates: list[str], *, finish_reason: str | None = 
 
     Raises:
         Unreadable: ``empty``, ``unclosed-think``, ``too-long``, ``truncated``, ``several-lines`` (more than one
-            candidate line, or several lines and no candidate) or ``no-statement`` (a sentence, not terms).
+            candidate line, or lines that are neither heading nor reason), ``denied`` (a line that negates or
+            offers something else) or ``no-statement`` (a sentence, not terms).
     """
     raw = after_thinking(text).strip()
     if not raw:
@@ -70,33 +85,54 @@ def read_terms(text: str, candidates: list[str], *, finish_reason: str | None = 
 
 
 def _chosen_line(lines: list[str], known: set[str]) -> tuple[str, str]:
-    stated, others = set[str](), set[str]()
-    for line in lines:
-        announced = _after_last_mark(line)
-        if announced is None:
-            others.add(_bare(line, known))
-        else:
-            stated.add(_bare(announced, known))
-    if stated - {""}:
-        return _only(stated - {""}), "stated"
-    return _only_line(others - {""}, known), "line"
+    stated: dict[str, int] = {}
+    others: list[tuple[int, str]] = []
+    for number, line in enumerate(lines):
+        mark = _last_mark(line)
+        if mark is None:
+            others.append((number, line))
+        elif _DENIED.search(line[: mark.start()]):
+            raise Unreadable("denied")
+        elif announced := _bare(line[mark.end() :], known):
+            stated[announced] = number
+    if not stated:
+        return _only_line(others, known), "line"
+    answer = _only(set(stated))
+    _check_form(answer, known)
+    for number, line in others:
+        said_of_another = any(name in line for name in known if name and name not in answer)
+        if number > stated[answer] and (said_of_another or _TAKEN_BACK.search(line)):
+            raise Unreadable("several-lines")
+    return answer, "stated"
 
 
-def _only_line(bare: set[str], known: set[str]) -> str:
+def _only_line(lines: list[tuple[int, str]], known: set[str]) -> str:
     """The one candidate, else the one line of several terms, else the one line there is (rules T4, T5)."""
-    copied = bare & known or {line for line in bare if "##" in line}
-    if copied or len(bare) > 1:
-        return _only(copied)
-    line = _only(bare)
-    if _SENTENCE.search(line):
+    bare = {_bare(line, known) for _, line in lines} - {""}
+    answer = _only(bare & known or {line for line in bare if "##" in line} or bare)
+    place = next(number for number, line in lines if _bare(line, known) == answer)
+    for number, line in lines:
+        if _bare(line, known) in {answer, ""}:
+            continue
+        allowed = _HEADING.fullmatch(line) if number < place else _REASON.match(line.lstrip(_WRAPPING))
+        if _DENIED.search(line):
+            raise Unreadable("denied")
+        if not allowed:
+            raise Unreadable("several-lines")
+    _check_form(answer, known)
+    return answer
+
+
+def _check_form(line: str, known: set[str]) -> None:
+    """A line that is no candidate is terms, not a sentence or a choice between terms (rule T5)."""
+    if line not in known and (_SENTENCE.search(line) or _NO_TERMS.search(line)):
         raise Unreadable("no-statement")
-    return line
 
 
-def _after_last_mark(line: str) -> str | None:
-    """What a line announces as its answer (``归一化术语：…``); empty for a heading, None where it announces none."""
+def _last_mark(line: str) -> re.Match[str] | None:
+    """What announces an answer on a line (``归一化术语：…``), or None."""
     marks = list(_STATED.finditer(line))
-    return line[marks[-1].end() :] if marks else None
+    return marks[-1] if marks else None
 
 
 def _bare(line: str, known: set[str]) -> str:

@@ -13,13 +13,13 @@ Param = str | int | float
 
 _TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "no-judge": ("无裁判模型，该数据集不可评估", "not evaluable: no judge"),
+        "no-judge": ("无裁判模型，该数据集无法评定", "not evaluable: no judge"),
         "no-items": ("没有条目", "there are no items"),
         "no-entities": ("参考答案与回答中均无任何实体", "neither references nor answers hold any entity"),
         "unknown-metric": ("未知指标“{metric}”", "unknown metric {metric}"),
         "dataset-missing": ("缺少数据集：{datasets}", "datasets missing: {datasets}"),
-        "dataset-not-evaluable": ("数据集不可评估：{datasets}", "datasets not evaluable: {datasets}"),
-        "dimension-not-evaluable": ("维度不可评估：{dimensions}", "dimensions not evaluable: {dimensions}"),
+        "dataset-not-evaluable": ("数据集无法评定：{datasets}", "datasets not evaluable: {datasets}"),
+        "dimension-not-evaluable": ("维度无法评定：{dimensions}", "dimensions not evaluable: {dimensions}"),
         "below-minimum-n": (
             "{dataset} 的条目数 {n} 少于要求的 {minimum_n}",
             "{dataset} has {n} items, {minimum_n} are required",
@@ -36,7 +36,7 @@ _TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "没有经批准的阈值：批准日期 {date} 晚于运行开始（{started}）",
             "no approved thresholds: an approval is dated {date}, after the run started ({started})",
         ),
-        "gate-not-evaluable": ("阈值 {scope}/{id} 不可评估", "gate {scope}/{id} is not evaluable"),
+        "gate-not-evaluable": ("阈值 {scope}/{id} 无法评定", "gate {scope}/{id} is not evaluable"),
         "gate-failed": ("阈值 {scope}/{id} 未达到", "gate {scope}/{id} is not met"),
         "gate-conditional": (
             "阈值 {scope}/{id} 未达到（允许有条件通过）",
@@ -47,7 +47,7 @@ _TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "{dataset}: {count} critical failures, at most {max_count} allowed",
         ),
         "critical-not-evaluable": (
-            "{dataset} 的严重失败规则不可评估：{why}",
+            "{dataset} 的严重失败规则无法评定：{why}",
             "the critical-failure rule for {dataset} is not evaluable: {why}",
         ),
     }

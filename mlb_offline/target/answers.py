@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,10 @@ class AnswersTarget:
                 ),
             )
         return Response(text, None, None, None, None, 0.0, None)
+
+    def strangers(self, asked: Collection[_Key]) -> list[_Key]:
+        """Answers to what is not asked, in the order of the file."""
+        return [key for key in self._answers if key not in asked]
 
     async def close(self) -> None:
         """Nothing is held open."""

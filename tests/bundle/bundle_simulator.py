@@ -51,7 +51,7 @@ def choice_source(count: int = 4, *, dataset: str = "CMExam", **changes: object)
     items = tuple(Item.model_validate(choice_item(number)) for number in range(1, count + 1))
     content = SourceDataset(DATASETS[dataset], "${question}\n${options}", None, items, "CC0-1.0", "the tests")
     fields = {
-        "title": "测试题包",
+        "title": "测试数据包",
         "series": SERIES,
         "version": 1,
         "publisher": "测试发布者",

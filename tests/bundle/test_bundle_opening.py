@@ -73,7 +73,7 @@ def test_without_a_key_the_content_stays_unproved(path, small_bundle):
 
 def test_show_needs_no_key_and_no_trust(path, small_bundle):
     path.write_bytes(small_bundle)
-    assert show_bundle(path).core.title == "测试题包"
+    assert show_bundle(path).core.title == "测试数据包"
 
 
 def test_the_independent_reader_reads_the_same(small_bundle, path, state):

@@ -157,3 +157,10 @@ def test_errors_come_as_json_where_asked_for(mlb: Command, shop: Shop, tmp_path:
     done = mlb("log", "verify", tmp_path, "--json")
     assert done.code == 3
     assert done.result["error"]["exit_code"] == 3
+
+
+def test_answers_under_names_that_nobody_asks_for(mlb: Command, shop: Shop, tmp_path: Path) -> None:
+    file = tmp_path / "answers.jsonl"
+    file.write_text('{"dataset": "CMExam", "id": "CMExam-0001", "response": "A"}\n')
+    check(run(mlb, shop, tmp_path, target=f"answers:{file}"), 3, "answers.jsonl", "CMExam-0001")
+    assert not (tmp_path / "run").exists()

@@ -94,7 +94,7 @@ def identity_of(counts: Mapping[str, int], policy: Policy, repeats: int = 1, **c
             "issued": "2026-01-01T00:00:00Z",
             "publisher": {"fingerprint": fingerprint(b"\xab" * 32), "keyid": "ab" * 32},
             "series": "0b8f5a0e-7f0c-4a7c-9d35-30e6f3e1a001",
-            "title": "MLB 抽样题库",
+            "title": "MLB 抽样数据包",
             "uuid": "0b8f5a0e-7f0c-4a7c-9d35-30e6f3e1a002",
             "version": 3,
         },

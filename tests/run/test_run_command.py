@@ -93,7 +93,9 @@ def test_an_estimate_asks_nothing_and_writes_no_run(
     assert found["characters"] == 2 * sum(map(len, prompts))
     assert found["tokens"] == 2 * sum(map(estimate_tokens, prompts))
     assert mlb(*words) == 0
-    assert "nothing was asked" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "Nothing was asked" in told
+    assert f"at 60 s an answer, one at a time: {2 * world.slots / 60:.1f} h" in told
     assert not (tmp_path / "run").exists()
 
 
