@@ -104,7 +104,7 @@ def _require_answers_fit(target: Target, plan: Plan, invocation: Invocation) -> 
     """Answers under names that are not asked are another bundle's, or misspelt: say so before all items fail."""
     if not isinstance(target, AnswersTarget) or invocation.limit is not None or invocation.datasets:
         return
-    strangers = target.strangers({(slot.dataset, slot.item, slot.repeat) for slot, *_rest in plan.slots()})
+    strangers = target.strangers({(p.slot.dataset, p.slot.item, p.slot.repeat) for p in plan.slots()})
     if strangers:
         dataset, item, repeat = strangers[0]
         raise InputError(
