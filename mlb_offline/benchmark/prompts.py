@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
@@ -15,7 +16,7 @@ _SLOT = re.compile(r"\$\{([^{}]*)\}")
 _SLOTS = frozenset({"question", "options"})
 
 
-def check_template(dataset: Dataset, template: str, *, file: str | Path) -> str:
+def check_template(dataset: Dataset, template: str, *, file: str | Path, field: str | None = None) -> str:
     """The template unchanged, if every slot in it is known and those the dataset needs are there.
 
     Raises:
@@ -23,17 +24,24 @@ def check_template(dataset: Dataset, template: str, *, file: str | Path) -> str:
     """
     found = set(_SLOT.findall(template))
     needed = _SLOTS if dataset.form in {Form.CHOICE, Form.TERMS} else {"question"}
-    unknown, missing = sorted(found - _SLOTS), sorted(needed - found)
+    unknown, missing, wanted = (_written(names) for names in (found - _SLOTS, needed - found, needed))
     if unknown or missing:
+        wrong_zh = [f"未知 {unknown}"] * bool(unknown) + [f"缺少 {missing}"] * bool(missing)
+        wrong_en = [f"unknown {unknown}"] * bool(unknown) + [f"missing {missing}"] * bool(missing)
         raise InputError(
             tr(
-                f"提示词模板的占位符有误：未知 {unknown}，缺少 {missing}",
-                f"the prompt template's slots are wrong: unknown {unknown}, missing {missing}",
+                f"提示词模板的占位符有误：{'，'.join(wrong_zh)}",
+                f"the prompt template's slots are wrong: {', '.join(wrong_en)}",
             ),
             file=file,
-            remedy=tr("只使用 ${question} 与 ${options}", "use ${question} and ${options} only"),
+            field=field,
+            remedy=tr(f"{dataset.id} 的提示词恰用 {wanted}", f"a prompt of {dataset.id} has exactly {wanted}"),
         )
     return template
+
+
+def _written(names: Iterable[str]) -> str:
+    return " ".join(f"${{{name}}}" for name in sorted(names, reverse=True))
 
 
 def default_prompt(dataset: Dataset) -> str:

@@ -217,7 +217,7 @@ def test_a_file_of_another_name_needs_its_dataset_named(tmp_path: Path) -> None:
         (b"[]", None, None, "must be a JSON object"),
         (b'{"examples": [1]}', "system_prompt", None, "non-empty string"),
         (b'{"system_prompt": "${question}${options}", "examples": []}', "examples", None, "non-empty list"),
-        (b'{"system_prompt": "${question}", "examples": [1]}', None, None, "slots"),
+        (b'{"system_prompt": "${question}", "examples": [1]}', "system_prompt", None, "slots"),
         (b'{"a": 1, "a": 2}', None, None, "occurs twice"),
         (b'{"a": NaN}', None, None, "not JSON"),
         (b"[" * 200_000, None, None, "too deeply"),

@@ -97,7 +97,7 @@ def _named_after(path: Path) -> Dataset:
 
 def _read_file(dataset: Dataset, file: Path) -> tuple[str, tuple[Any, ...], tuple[Refusal, ...], list[str]]:
     raw = _load(file)
-    prompt = check_template(dataset, raw["system_prompt"], file=file)
+    prompt = check_template(dataset, raw["system_prompt"], file=file, field="system_prompt")
     examples: list[Any] = raw["examples"]
     rows = [
         (number, partial(_record, dataset, file, number, example)) for number, example in enumerate(examples, start=1)

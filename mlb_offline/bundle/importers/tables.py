@@ -115,7 +115,10 @@ def _form_of(path: Path) -> Format:
         raise InputError(
             tr(f"无法从后缀“{path.suffix}”得知格式", f"the suffix {path.suffix!r} does not tell the format"),
             file=path,
-            remedy=tr("在映射文件中写明 format", "say it with format in the mapping"),
+            remedy=tr(
+                "使用 .xlsx、.csv、.json 或 .jsonl 文件；table 导入可在映射文件中写明 format",
+                "use an .xlsx, .csv, .json or .jsonl file; with table, format in the mapping can say what it is",
+            ),
         )
     return forms[path.suffix.lower()]
 
