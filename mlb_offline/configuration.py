@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlb_offline.errors import InputError
 from mlb_offline.language import current, tr
+from mlb_offline.regular_file import read_at_most
 from mlb_offline.toml_lines import line_of
 
 if TYPE_CHECKING:
@@ -91,8 +92,7 @@ def read_bounded(file: Path, *, what: str) -> bytes:
         InputError: it cannot be read.
     """
     try:
-        with file.open("rb") as stream:
-            return stream.read(LARGEST + 1)
+        return read_at_most(file, LARGEST)
     except OSError as error:
         raise InputError(
             tr(f"{what}无法读取：{error.strerror}", f"the {what} cannot be read: {error.strerror}"),
@@ -149,3 +149,5 @@ def _parsed(source: bytes) -> dict[str, Any]:
         raise _FaultyText(f"不是有效的 TOML：{error}", f"is not valid TOML: {error}", line) from None
     except RecursionError:
         raise _FaultyText("嵌套过深", "is nested too deeply") from None
+    except ValueError as error:  # such as an integer of thousands of digits
+        raise _FaultyText(f"含有无法读取的值：{error}", f"holds a value that cannot be read: {error}") from None

@@ -50,6 +50,7 @@ def refused(tmp_path: Path, content: bytes) -> InputError:
         (b'name = "a"\n# \xff\n', 2, None),
         (b"#" * (LARGEST + 1), None, None),
         (b"name = " + b"[" * 5000, None, None),
+        (b"limit = " + b"9" * 10000, None, None),
     ],
 )
 def test_a_fault_is_named_by_line_and_field(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import BinaryIO
 
 from mlb_offline.errors import InputError, TrustError
 from mlb_offline.language import tr
+from mlb_offline.regular_file import open_regular
 
 # As PNG's: a transfer that strips the eighth bit or changes line ends breaks it at once.
 MAGIC = b"\x89MLBB\r\n\x1a"
@@ -80,16 +80,12 @@ def open_container(path: Path) -> Iterator[Container]:
         TrustError: it does not begin as a bundle does, or its lengths do not fit together.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        file = os.fdopen(descriptor, "rb")
+        file = open_regular(path)
     except OSError as error:
         raise _unreadable(path, error.strerror) from None
     with file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise _unreadable(path, tr("不是普通文件", "not a regular file"))
         try:
-            yield _read(path, file, status.st_size)
+            yield _read(path, file, os.fstat(file.fileno()).st_size)
         except OSError as error:
             raise _unreadable(path, error.strerror) from None
 

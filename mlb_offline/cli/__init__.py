@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 from mlb_offline.errors import Exit, MlbError
@@ -40,22 +41,23 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     as_json = "--json" in words
     if words and words[0] == "--json":  # it goes with every command, and some write it first
         words = [*words[1:], "--json"]
-    from mlb_offline.cli.kit import complain, leave, usage_error
+    import typer
+
+    from mlb_offline.cli.kit import complain, interrupted, leave, usage_error
 
     try:
         _choose(language)
         from mlb_offline.cli.app import app
 
         code = app(words, prog_name="mlb-offline", standalone_mode=False)
-        sys.stdout.flush()
     except MlbError as error:
         code = complain(error, as_json=as_json)
     except (KeyboardInterrupt, EOFError):
-        sys.stderr.write(tr("已中断\n", "interrupted\n"))
-        code = Exit.INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read has read enough
-        code = Exit.DONE
+        code = interrupted()
+    except typer.Abort:
+        code = interrupted()
+    except SystemExit:
+        code = Exit.DONE  # the option parser's way to leave where nobody reads its help any more
     except Exception as error:  # noqa: BLE001 - the last resort
         found = usage_error(error)
         code = complain(error if found is None else found, as_json=as_json, words=words)
@@ -76,7 +78,10 @@ def _choose(language: str | None) -> None:
 
 
 def _write_anything() -> None:
-    """A terminal whose encoding lacks a character gets an escape, not a failed command."""
+    """A stream that is closed is as good as one nobody reads; a character that an encoding lacks becomes an escape."""
+    nowhere = Path(os.devnull)
+    sys.stdout = sys.stdout or nowhere.open("w", encoding="utf-8")
+    sys.stderr = sys.stderr or nowhere.open("w", encoding="utf-8")
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -67,12 +67,13 @@ StateOption = Annotated[
 
 def emit(result: dict[str, Any], *, as_json: bool, lines: list[str]) -> None:
     """Print the result: one JSON object, or the lines for a person."""
-    if as_json:
-        sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
-    else:
-        for line in lines:
-            sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    text = json.dumps(result, ensure_ascii=False) if as_json else "\n".join(lines)
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has read enough; what the command found still decides its exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(error: BaseException, *, as_json: bool, words: Sequence[str] = ()) -> Exit:
@@ -117,7 +118,7 @@ def usage_error(error: BaseException) -> UsageError | None:
     say = getattr(error, "format_message", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(str(say and say()) + "\n")
-        finish(Exit.USAGE)
+        leave(Exit.USAGE)
     if say is None or getattr(error, "exit_code", None) != Exit.USAGE:
         return None
     context = getattr(error, "ctx", None)
@@ -153,5 +154,11 @@ def leave(code: Any) -> NoReturn:
 
 
 def finish(code: Exit) -> NoReturn:
-    """Exit with a code that is no error but says something, such as gates failed."""
-    raise SystemExit(int(code))
+    """End the command with a code that is no error but says something, such as gates failed."""
+    raise typer.Exit(int(code))
+
+
+def interrupted() -> Exit:
+    """Say that the operator stopped the command."""
+    sys.stderr.write(tr("已中断\n", "interrupted\n"))
+    return Exit.INTERRUPTED

@@ -21,6 +21,7 @@ from mlb_offline.language import tr
 from mlb_offline.report import canonical
 from mlb_offline.report.canonical import refuse
 from mlb_offline.report.scalars import MAX_ANSWERS, MAX_ITEMS, Count, Instant, Row, Sha256, Share, Strict
+from mlb_offline.run.clock import CLOCK_STEP
 
 FORMAT: Final = "mlb-offline/report/v1"
 TEMPLATE: Final = "v1"
@@ -179,14 +180,14 @@ class Run(Strict):
 def misplaced_time(created: str, run: Run) -> str | None:
     """The first of a report's times that is not of this era, or lies before one that it must follow; None if in order.
 
-    In order: ``run.started``, ``run.finished``, ``created``; compared to the second, as ``created`` has no fractions.
+    In order: ``run.started``, ``run.finished``, ``created``; a clock may be set back by ``CLOCK_STEP`` between them.
     """
     latest = None
     for field, value in (("run.started", run.started), ("run.finished", run.finished), ("created", created)):
         if value is None:
             continue
-        moment = datetime.fromisoformat(value).replace(microsecond=0)
-        if moment.year >= LAST_YEAR or (latest is not None and moment < latest):
+        moment = datetime.fromisoformat(value)
+        if moment.year >= LAST_YEAR or (latest is not None and moment < latest - CLOCK_STEP):
             return field
         latest = moment
     return None

@@ -20,13 +20,12 @@ from mlb_offline.errors import TrustError
 from mlb_offline.language import tr
 from mlb_offline.report.canonical import refuse
 from mlb_offline.report.data import ReportData, Sample
+from mlb_offline.run.clock import CLOCK_STEP
 from mlb_offline.run.declaration import Declaration
 from mlb_offline.trust.fingerprint import fingerprint
 
 CLOCK_TOLERANCE = timedelta(days=1)
 """Between the clocks of two machines, as when a bundle is opened (``bundle.validity``)."""
-CLOCK_STEP = timedelta(minutes=5)
-"""How far a clock may be set back between two sessions of an honest run, as time servers do."""
 
 _WITHOUT_END = frozenset({"killed", "open"})
 _NEVER_ANSWERED = ("failed", "missing")
@@ -51,6 +50,26 @@ def facts_agree(data: ReportData, now: datetime, file: str | Path) -> None:
     notes_say_what_was(data, file)
     counts_fit_tally(data, file)
     critical_items_fit(data, file)
+    attempts_fit(data, file)
+
+
+def attempts_fit(data: ReportData, file: str | Path) -> None:
+    """What the state folder recorded was recorded by the first session, and counts this run among all."""
+    evidence, run = data.evidence, data.run
+    recorded = (evidence.attempt, evidence.attempts_on_bundle, evidence.state_since, evidence.state_created)
+    if all(value is None for value in recorded):
+        good = not run.sessions
+    else:
+        attempt, total, since, _created = recorded
+        good = (
+            attempt is not None
+            and total is not None
+            and since is not None
+            and 1 <= attempt <= total
+            and _time(since) <= _time(run.started) + CLOCK_TOLERANCE
+        )
+    if not good:
+        _contradiction("评测次数的记录自相矛盾", "what is recorded of attempts does not fit", file, "evidence.attempt")
 
 
 def bundle_was_in_force(data: ReportData, file: str | Path) -> None:

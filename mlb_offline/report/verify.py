@@ -8,8 +8,6 @@ each other → page rendered again → items file. Nothing of a later step is lo
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +18,7 @@ from mlb_offline.benchmark.catalogue import DATASETS
 from mlb_offline.errors import InputError, MlbError
 from mlb_offline.language import tr
 from mlb_offline.policy.model import Policy
+from mlb_offline.regular_file import read_at_most
 from mlb_offline.report import canonical, measured, trailer
 from mlb_offline.report import items as items_file
 from mlb_offline.report.build import companion
@@ -139,18 +138,13 @@ def read_limited(path: Path, limit: int) -> bytes:
         TrustError: it is longer than any file of its kind.
     """
     try:
-        # O_NONBLOCK: a pipe in place of a report must be refused, not waited for.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            raw = file.read(limit + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        raw = read_at_most(path, limit)
     except OSError as error:
         raise InputError(
             tr(f"文件无法读取：{error.strerror}", f"the file cannot be read: {error.strerror}"),
             file=path,
             remedy=tr("核对路径与权限", "check the path and its permissions"),
         ) from None
-    if raw is None:
-        raise InputError(tr("不是普通文件", "not a regular file"), file=path, remedy=tr("核对路径", "check the path"))
     if len(raw) > limit:
         refuse("文件过大，不可能是报告", "the file is too large for what it should be", path)
     return raw

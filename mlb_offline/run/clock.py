@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+CLOCK_STEP = timedelta(minutes=5)
+"""How far a clock may be set back within an honest run, as time servers do."""
 
 
 def timestamp() -> str:

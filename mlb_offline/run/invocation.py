@@ -14,6 +14,7 @@ from mlb_offline.language import tr
 from mlb_offline.run.check import check_store
 from mlb_offline.run.database import STORE_NAME, open_for_reading, reading_errors
 from mlb_offline.run.rows import Header, read_header
+from mlb_offline.run.told import Told
 
 _FILE_KINDS = frozenset({"unix", "gguf", "answers", "onnx"})
 
@@ -57,14 +58,15 @@ def absolute_spec(spec: str) -> str:
     return f"{kind}:{Path(rest).absolute()}" if separator and rest and kind in _FILE_KINDS else spec
 
 
-def stored_core(directory: Path) -> str:
-    """SHA-256 (hex) of the core of the bundle that the run in ``directory`` began with.
+def stored_core(directory: Path) -> str | None:
+    """SHA-256 (hex) of the core of the bundle that the run in ``directory`` began with; None where none began.
 
     Raises:
         InputError: there is no run.
         TrustError: its store was altered or damaged.
     """
-    return str(json.loads(_stored_header(directory).identity)["bundle"]["core_sha256"])
+    header, told = _stored(directory)
+    return str(json.loads(header.identity)["bundle"]["core_sha256"]) if told.sessions else None
 
 
 def stored_invocation(directory: Path) -> Invocation:
@@ -75,7 +77,8 @@ def stored_invocation(directory: Path) -> Invocation:
         TrustError: its store was altered or damaged.
     """
     try:
-        return Invocation.model_validate_json(_stored_header(directory).invocation)
+        header, _told = _stored(directory)
+        return Invocation.model_validate_json(header.invocation)
     except ValidationError as error:
         field, message = explain(error)
         raise TrustError(
@@ -86,12 +89,12 @@ def stored_invocation(directory: Path) -> Invocation:
         ) from None
 
 
-def _stored_header(directory: Path) -> Header:
+def _stored(directory: Path) -> tuple[Header, Told]:
     db = open_for_reading(directory)
     file = directory / STORE_NAME
     try:
         with reading_errors(file):
-            check_store(db, file)
-            return read_header(db)
+            told = check_store(db, file)
+            return read_header(db), told
     finally:
         db.close()

@@ -23,6 +23,7 @@ from mlb_offline.bundle.opening import remember_bundle
 from mlb_offline.errors import InputError, InterruptedRunError, MlbError, TargetError
 from mlb_offline.language import tr
 from mlb_offline.run.changes import Noted
+from mlb_offline.run.clock import CLOCK_STEP
 from mlb_offline.run.engine import Engine
 from mlb_offline.run.events import EventType
 from mlb_offline.run.identity import make_identity, require_same, require_same_models, target_fingerprint
@@ -115,6 +116,7 @@ def _open_store(prepared: Prepared, probe: Mapping[str, Any]) -> RunStore:
     recordable(identity)
     store = RunStore.open(request.resume, prepared.key)
     try:
+        require_time_goes_on(store)
         require_same(store.identity, identity)
         if store.first_session is not None:
             require_same_models(store.first_session["probe"], probe)
@@ -122,6 +124,24 @@ def _open_store(prepared: Prepared, probe: Mapping[str, Any]) -> RunStore:
         store.close()
         raise
     return store
+
+
+def require_time_goes_on(store: RunStore) -> None:
+    """Refuse to go on under a clock that stands before the run's last event: no report could be made of it.
+
+    Raises:
+        InputError: it does, by more than ``CLOCK_STEP``.
+    """
+    last = datetime.fromisoformat(store.last_time)
+    if datetime.now(UTC) < last - CLOCK_STEP:
+        raise InputError(
+            tr(
+                f"本机时钟早于该运行的最后一个事件（{store.last_time}）",
+                f"the clock is before the run's last event ({store.last_time})",
+            ),
+            file=store.file,
+            remedy=tr("校正本机时钟后再继续；回答没有丢失", "set the clock right, then resume; no answer is lost"),
+        )
 
 
 async def _work(

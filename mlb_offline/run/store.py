@@ -214,6 +214,11 @@ class RunStore:
         return identity
 
     @property
+    def last_time(self) -> str:
+        """When the last event so far happened, RFC 3339 UTC."""
+        return self._last.at
+
+    @property
     def events(self) -> int:
         """Number of events so far."""
         return self._last.seq

@@ -16,7 +16,11 @@ from typing import Any
 from mlb_offline.benchmark.catalogue import DATASETS
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
+from mlb_offline.regular_file import read_at_most
 from mlb_offline.target.types import ItemFailed, Question, Response, clean_text
+
+LARGEST = 1 << 30
+"""Bytes of the largest file of answers: it is held in memory."""
 
 _REQUIRED = ("dataset", "id", "response")
 _KEYS = frozenset({*_REQUIRED, "repeat"})
@@ -75,13 +79,15 @@ def open_answers(path: Path) -> AnswersTarget:
         InputError: the file cannot be read, or a line is no such object, is wrong in a field or repeats another.
     """
     try:
-        content = path.read_bytes()
+        content = read_at_most(path, LARGEST)
     except OSError as error:
         raise InputError(
             tr(f"无法读取回答文件：{error.strerror}", f"the file of answers cannot be read: {error.strerror}"),
             file=path,
             remedy=tr("检查路径与权限", "check the path and its permissions"),
         ) from None
+    if len(content) > LARGEST:
+        raise _bad(path, None, None, tr("文件超过 1 GiB", "the file is over 1 GiB"))
     answers: dict[_Key, str] = {}
     seen: dict[_Key, int] = {}
     for number, line in enumerate(_lines(content), start=1):

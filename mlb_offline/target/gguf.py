@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
+from mlb_offline.regular_file import open_regular
 from mlb_offline.target.completion import parse_completion
 from mlb_offline.target.config import TargetConfig
 from mlb_offline.target.trial import require_loadable
@@ -237,7 +238,7 @@ def _sha256(path: Path) -> str:
     """
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             block = file.read(_HASH_BLOCK)
             if not block.startswith(_MAGIC):
                 raise InputError(

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlb_offline.errors import InputError, UsageError
 from mlb_offline.language import tr
+from mlb_offline.regular_file import read_at_most
 from mlb_offline.target.config import TargetConfig, looks_secret
 from mlb_offline.target.transport import Endpoint
 from mlb_offline.target.types import Target
@@ -207,7 +208,7 @@ def _read_ca(path: Path) -> tuple[ssl.SSLContext, str]:
 
 def _read(path: Path, what: str) -> bytes:
     try:
-        return path.read_bytes()
+        return read_at_most(path, 1 << 20)
     except OSError as error:
         raise InputError(
             tr(f"无法读取{what}：{error.strerror}", f"{what} cannot be read: {error.strerror}"),

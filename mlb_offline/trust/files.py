@@ -10,6 +10,7 @@ from typing import Any
 
 from mlb_offline.errors import InputError, TrustError
 from mlb_offline.language import tr
+from mlb_offline.regular_file import open_regular
 
 MAX_KEY_FILE = 64 * 1024
 
@@ -21,24 +22,22 @@ def read_small(path: Path) -> tuple[bytes, int]:
         InputError: it cannot be read, is no regular file, or is larger.
     """
     try:
-        # O_NONBLOCK: a pipe in place of a key must be refused, not waited for.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            data = file.read(MAX_KEY_FILE + 1) if stat.S_ISREG(status.st_mode) else None
+        with open_regular(path) as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            data = file.read(MAX_KEY_FILE + 1)
     except OSError as error:
         raise InputError(
             tr(f"无法读取：{error.strerror}", f"cannot be read: {error.strerror}"),
             file=path,
             remedy=tr("核对路径与权限", "check the path and the permissions"),
         ) from None
-    if data is None or len(data) > MAX_KEY_FILE:
+    if len(data) > MAX_KEY_FILE:
         raise InputError(
-            tr("不是密钥文件（非普通文件或超过 64 KiB）", "not a key file (no regular file, or over 64 KiB)"),
+            tr("不是密钥文件（超过 64 KiB）", "not a key file (over 64 KiB)"),
             file=path,
             remedy=tr("核对路径", "check the path"),
         )
-    return data, stat.S_IMODE(status.st_mode)
+    return data, mode
 
 
 def read_json(path: Path) -> tuple[Any, int]:

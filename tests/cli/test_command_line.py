@@ -123,6 +123,23 @@ def test_a_reader_that_has_read_enough_is_no_failure() -> None:
     assert subprocess.run(["bash", "-c", command], capture_output=True, timeout=60).returncode == 0
 
 
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
+def test_a_closed_stream_is_as_good_as_one_nobody_reads(tmp_path: Path, closed: str) -> None:
+    command = f"{sys.executable} -m mlb_offline verify {tmp_path / 'no.html'} --trust {tmp_path} {closed}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+
+
+def test_a_pipe_or_device_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for words in (["policy", "check"], ["bundle", "show"], ["keys", "show"]):
+        for name in (str(pipe), "/dev/zero"):
+            done = mlb(*words, name)
+            assert (done.returncode, "not a regular file" in done.stderr) == (3, True), done.stderr
+
+
 @pytest.mark.parametrize(("words", "code"), [(["verify", "x", "--trust", "y"], 4), (["keys", "show", "x"], 70)])
 def test_a_fault_of_the_program_is_said_and_is_never_a_verdict(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], code: int

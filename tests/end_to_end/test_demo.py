@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,8 @@ def test_the_demonstration_reports_on_two_targets_and_can_be_repeated(mlb: Comma
         verified = mlb("verify", report["file"], "--trust", result["trust"], "--require", "pass")
         assert verified.code == 7
         assert "demonstration keys" in verified.out
+        piped = f"{sys.executable} -m mlb_offline verify '{report['file']}' --trust '{result['trust']}' --require pass"
+        assert subprocess.run(["bash", "-c", f"{piped} | true; exit ${{PIPESTATUS[0]}}"], timeout=60).returncode == 7
     assert sorted(path.name for path in Path(result["trust"]).glob("*.pem")) == ["publisher.pub.pem", "report.pub.pem"]
     assert not list(Path(result["trust"]).glob("*.key.json"))
     assert done.err.count("$ mlb-offline ") == 9

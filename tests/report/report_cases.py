@@ -165,6 +165,8 @@ def results_of(
         finish_reasons={},
         models={"demo-med-7b": received},
         attempt=2,
+        attempts_on_bundle=3,
+        state_since="2026-02-01T00:00:00Z",
         state_created=False,
         indicative=tuple(code for code, holds in indicative.items() if holds),
         notes=(
@@ -194,7 +196,9 @@ def golden_cases() -> dict[str, tuple[ReportData, SigningKey]]:
     counts = {"CMExam": 12}
     partial = results_of(counts, selection=selection, demonstration={"bundle": True, "keys": True}, declaration={})
     killed = replace(partial.sessions[0], ending="open")
-    partial = replace(partial, finished=None, attempt=None, state_created=True, notes=(), sessions=(killed,))
+    partial = replace(
+        partial, finished=None, attempt=1, attempts_on_bundle=1, state_created=True, notes=(), sessions=(killed,)
+    )
     return {"gated": (whole, KEY), "indicative": (data_of(partial, None, demonstration), demonstration)}
 
 

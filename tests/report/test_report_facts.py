@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from mlb_offline.errors import InputError, TrustError
 from mlb_offline.policy.model import Policy
-from mlb_offline.report import scalars
+from mlb_offline.report import facts, scalars
 from mlb_offline.report.build import sign
 from mlb_offline.report.data import ReportData, embed
 from mlb_offline.report.findings import find
@@ -431,3 +431,20 @@ def test_a_pipe_or_a_device_is_no_report_and_is_not_waited_for(tmp_path: Path) -
     with pytest.raises(InputError) as caught:
         verify_report(path, TRUST)
     assert caught.value.file == str(tmp_path / "real.items.zst")
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        {"attempt": 4},
+        {"attempt": 0},
+        {"attempts_on_bundle": None},
+        {"state_since": "2099-01-01T00:00:00Z"},
+        {"attempt": None, "attempts_on_bundle": None, "state_since": None, "state_created": None},
+    ],
+)
+def test_what_is_recorded_of_attempts_must_fit(evidence: dict[str, Any]) -> None:
+    data = cases.data_of(cases.results_of())
+    facts.attempts_fit(data, "x")
+    with pytest.raises(TrustError, match="attempts"):
+        facts.attempts_fit(data.model_copy(update={"evidence": data.evidence.model_copy(update=evidence)}), "x")

@@ -184,10 +184,10 @@ def recomputed(change: Change) -> ReportData:
         (lambda v: v.update(policy=cases.policy_of(None).to_json()), "data.policy_sha256"),
         (lambda v: v["run"]["identity"]["selection"].update(limit=5), "data.run.identity_sha256"),
         (lambda v: v["run"]["identity"]["declaration"].update(model="x"), "data.run.identity_sha256"),
-        (lambda v: v.update(created="2026-03-03T09:29:59Z"), "data.created"),
+        (lambda v: v.update(created="2026-03-03T09:24:59Z"), "data.created"),
         (lambda v: v.update(created="9999-12-31T00:00:00Z"), "data.created"),
-        (lambda v: v["run"].update(finished="2026-03-01T07:59:59Z"), "data.run.finished"),
-        (lambda v: v["run"].update(started="2026-03-03T09:30:01Z"), "data.run.finished"),
+        (lambda v: v["run"].update(finished="2026-03-01T07:54:59Z"), "data.run.finished"),
+        (lambda v: v["run"].update(started="2026-03-03T09:35:01Z"), "data.run.finished"),
         (lambda v: v["run"].update(started="2026-03-05T00:00:00Z", finished=None), "data.created"),
     ],
 )

@@ -6,6 +6,7 @@ import io
 import json
 import time
 from collections import Counter
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from run_world import World
 from mlb_offline.cli import main
 from mlb_offline.language import current, set_language
 from mlb_offline.run.estimate import estimate_tokens
+from mlb_offline.run.invocation import stored_core
 from mlb_offline.run.progress import BarDisplay, LineDisplay, open_display
 from mlb_offline.run.results import describe_ending, read_results
 from mlb_offline.run.tally import Tally
@@ -253,3 +255,29 @@ def test_a_slow_rate_is_shown_by_the_minute() -> None:
 @pytest.mark.parametrize("ending", ["finished", "operator", "target", "storage", "error", "open", "killed"])
 def test_every_ending_has_words(ending: str) -> None:
     assert describe_ending(ending)
+
+
+def test_a_clock_set_back_stops_a_resume_before_anything_is_asked(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert start(world, tmp_path) == 0
+
+    class Yesterday(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) - timedelta(hours=1)
+
+    monkeypatch.setattr("mlb_offline.run.session.datetime", Yesterday)
+    assert mlb("run", "--resume", tmp_path / "run", *opening(world, tmp_path)) == 3
+    assert "clock is before the run's last event" in capsys.readouterr().err
+
+
+def test_an_old_bundle_is_not_let_in_through_a_run_that_never_began(world: World, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    assert start(world, tmp_path) == 0
+    (tmp_path / "state" / "attempts.json").write_text("{")
+    target = f"answers:{answers(world, tmp_path)}"
+    assert mlb("run", *opening(world, tmp_path), "--target", target, "--out", tmp_path / "second") == 4
+    assert stored_core(tmp_path / "run") is not None
+    assert stored_core(tmp_path / "second") is None

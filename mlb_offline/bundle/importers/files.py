@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
+from mlb_offline.regular_file import read_at_most
 
 Encoding = Literal["utf-8", "gb18030"]
 
@@ -25,20 +26,19 @@ def read_bytes(path: Path) -> bytes:
         InputError: missing, not a file, unreadable, empty or too large.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise InputError(
-                tr(f"文件过大（{size} 字节）", f"the file is too large ({size} bytes)"),
-                file=path,
-                remedy=tr("拆分文件，每个不超过 256 MiB", "split it into files of at most 256 MiB"),
-            )
-        data = path.read_bytes()
+        data = read_at_most(path, MAX_BYTES)
     except OSError as error:
         raise InputError(
             tr(f"无法读取：{error.strerror}", f"cannot be read: {error.strerror}"),
             file=path,
             remedy=tr("核对路径与权限", "check the path and its permissions"),
         ) from None
+    if len(data) > MAX_BYTES:
+        raise InputError(
+            tr("文件过大（超过 256 MiB）", "the file is too large (over 256 MiB)"),
+            file=path,
+            remedy=tr("拆分文件，每个不超过 256 MiB", "split it into files of at most 256 MiB"),
+        )
     if not data.removeprefix(_UTF8_BOM).strip():
         raise InputError(
             tr("文件为空", "the file is empty"),
