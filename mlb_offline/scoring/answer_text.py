@@ -11,13 +11,14 @@ import unicodedata
 _THINK = re.compile(
     r"<(/?)(?:think(?:ing)?|thought|reasoning)>|◁(/?)think▷|<\|(?:begin|(end))_of_thought\|>", re.IGNORECASE
 )
+_CHANNEL = re.compile(r"<\|channel\|>(\w{1,20})[^<]{0,60}<\|message\|>")
 _FINAL_RESPONSE = re.compile(r"^[ \t]{0,3}#{1,6} {0,2}final response\b[ \t:：]{0,3}", re.IGNORECASE | re.MULTILINE)
 _CUT_REASONS = frozenset({"length", "max_tokens"})
 _TURN_START = re.compile(
     r"\s{0,9}(?:<\|im_start\|>|<\|start_header_id\|>)?\s?assistant\s?(?:<\|end_header_id\|>|\n)\s{0,9}"
 )
 _TURN_END = re.compile(
-    r"<\|(?:im_end|im_start|endoftext|eot_id|end|user|observation|start_header_id|end_of_text)\|>"
+    r"<\|(?:im_end|im_start|endoftext|eot_id|end|return|user|observation|start_header_id|end_of_text)\|>"
     r"|<[｜|](?:end▁of▁sentence|User|Assistant)[｜|]>|<(?:end_of_turn|start_of_turn|reserved_10[67])>"
 )
 _LLAMA_END = "</s>"
@@ -39,9 +40,9 @@ def after_thinking(text: str) -> str:
     """The model's own answer: what follows its reasoning block (rule P1), up to the end of its turn (rule P5).
 
     Raises:
-        Unreadable: a block is opened and never closed, so that only reasoning was returned.
+        Unreadable: a block is opened and never closed, or no channel is the final one: only reasoning was returned.
     """
-    text = _own_turn(text)
+    text = _own_turn(_final_channel(text))
     tags = list(_THINK.finditer(text))
     if tags:
         last = tags[-1]
@@ -50,6 +51,17 @@ def after_thinking(text: str) -> str:
         text = text[last.end() :]
     headings = list(_FINAL_RESPONSE.finditer(text))
     return text[headings[-1].end() :] if headings else text
+
+
+def _final_channel(text: str) -> str:
+    """What a model that speaks in channels (gpt-oss) says in its last final one; the others are its thinking."""
+    channels = list(_CHANNEL.finditer(text))
+    if not channels:
+        return text
+    final = next((channel for channel in reversed(channels) if channel[1] == "final"), None)
+    if final is None:
+        raise Unreadable("unclosed-think")
+    return text[final.end() :]
 
 
 def _own_turn(text: str) -> str:

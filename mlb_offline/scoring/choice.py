@@ -1,6 +1,6 @@
 """Reading the answer to a choice item out of a model's raw text.
 
-The rules are numbered in docs/scoring.md (P1 to P5, C1 to C19). They never take "the first capital letter
+The rules are numbered in docs/scoring.md (P1 to P5, C1 to C20). They never take "the first capital letter
 anywhere": letters are read where they are the whole answer, stand alone on the first or last line, or follow an
 explicit marker. What cannot be read is unreadable, with the reason.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from mlb_offline.scoring.answer_text import Unreadable, after_thinking, was_cut
 from mlb_offline.scoring.cleaning import prepared
 from mlb_offline.scoring.letters import END_PUNCTUATION, Group, Options, read_group, without_end_marks
+from mlb_offline.scoring.named import is_denied, names_another
 from mlb_offline.scoring.remarks import EXPLANATION, is_overruled, is_taken_back, more_on_the_line
 from mlb_offline.scoring.statements import Statement, statements
 
@@ -111,7 +112,9 @@ def _read_stated(body: str, options: Options, *, whole: bool) -> tuple[ChoiceRea
         raise Unreadable(group.fault)
     if any(letter not in group.letters for letter in _option_lines(body, options)):
         raise Unreadable("contradictory")
-    if reason := is_overruled(body, group, options):
+    if is_denied(body, group):
+        raise Unreadable("retracted")
+    if reason := is_overruled(body, group, options) or names_another(body, group, options):
         raise Unreadable(reason)
     how = "final-answer" if chosen.rank and not chosen.lone else "stated"
     return ChoiceReading(group.letters, how), group.end
