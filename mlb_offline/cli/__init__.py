@@ -15,8 +15,6 @@ from typing import NoReturn
 from mlb_offline.errors import Exit, MlbError
 from mlb_offline.language import Language, set_language, tr
 
-_GLOBAL_FLAGS = ("--lang",)
-
 
 def _take_language(arguments: list[str]) -> tuple[list[str], str | None]:
     """The arguments without ``--lang X``, which may stand anywhere, and its value."""
@@ -27,7 +25,7 @@ def _take_language(arguments: list[str]) -> tuple[list[str], str | None]:
         name, equals, given = word.partition("=")
         if word == "--":
             return [*kept, word, *words], value
-        if name in _GLOBAL_FLAGS:
+        if name == "--lang":
             value = given if equals else next(words, "")
         else:
             kept.append(word)
@@ -52,9 +50,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = app(words, prog_name="mlb-offline", standalone_mode=False)
     except MlbError as error:
         code = complain(error, as_json=as_json)
-    except (KeyboardInterrupt, EOFError):
-        code = interrupted()
-    except typer.Abort:
+    except (KeyboardInterrupt, EOFError, typer.Abort):
         code = interrupted()
     except SystemExit:
         code = Exit.DONE  # the option parser's way to leave where nobody reads its help any more

@@ -51,14 +51,14 @@ def build(
     from mlb_offline.policy.model import parse_policy
     from mlb_offline.report.build import build_report
     from mlb_offline.report.page import wording
-    from mlb_offline.run.invocation import stored_invocation
+    from mlb_offline.run.invocation import stored_start
     from mlb_offline.run.results import read_results
     from mlb_offline.trust.keys import KeyKind, load_recipient_key, load_signing_key
 
     signing_key = load_signing_key(sign_key, unlock(sign_key, passphrase_file), KeyKind.REPORT)
     recipient = load_recipient_key(key, unlock(key, passphrase_file))
     results = read_results(directory, recipient)
-    policy = parse_policy(stored_invocation(directory).policy.encode(), file=directory)
+    policy = parse_policy(stored_start(directory).invocation.policy.encode(), file=directory)
     built = build_report(results, signing_key, out, policy=policy, now=datetime.now(UTC), force=force)
     findings = built.data.findings
     words = wording(built.data.template)["verdict"][findings.verdict]

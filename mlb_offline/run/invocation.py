@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,7 @@ from mlb_offline.errors import TrustError
 from mlb_offline.language import tr
 from mlb_offline.run.check import check_store
 from mlb_offline.run.database import STORE_NAME, open_for_reading, reading_errors
-from mlb_offline.run.rows import Header, read_header
-from mlb_offline.run.told import Told
+from mlb_offline.run.rows import read_header
 
 _FILE_KINDS = frozenset({"unix", "gguf", "answers", "onnx"})
 
@@ -58,43 +58,40 @@ def absolute_spec(spec: str) -> str:
     return f"{kind}:{Path(rest).absolute()}" if separator and rest and kind in _FILE_KINDS else spec
 
 
-def stored_core(directory: Path) -> str | None:
-    """SHA-256 (hex) of the core of the bundle that the run in ``directory`` began with; None where none began.
+@dataclass(frozen=True)
+class Start:
+    """How a run in a folder was started.
+
+    Attributes:
+        core: SHA-256 (hex) of the core of the bundle that it began with; None where no session ever began.
+    """
+
+    invocation: Invocation
+    core: str | None
+
+
+def stored_start(directory: Path) -> Start:
+    """How the run in ``directory`` was started; its log is verified first, once for all that is read of it.
 
     Raises:
         InputError: there is no run.
         TrustError: its store was altered or damaged.
     """
-    header, told = _stored(directory)
-    return str(json.loads(header.identity)["bundle"]["core_sha256"]) if told.sessions else None
-
-
-def stored_invocation(directory: Path) -> Invocation:
-    """What the run in ``directory`` was started with; its log is verified first.
-
-    Raises:
-        InputError: there is no run.
-        TrustError: its store was altered or damaged.
-    """
-    try:
-        header, _told = _stored(directory)
-        return Invocation.model_validate_json(header.invocation)
-    except ValidationError as error:
-        field, message = explain(error)
-        raise TrustError(
-            tr(f"运行的设置已损坏：{message}", f"the run's settings are damaged: {message}"),
-            file=directory / STORE_NAME,
-            field=field,
-            remedy=tr("从备份恢复运行目录，或重新运行", "restore the run folder from a backup, or run again"),
-        ) from None
-
-
-def _stored(directory: Path) -> tuple[Header, Told]:
     db = open_for_reading(directory)
     file = directory / STORE_NAME
     try:
         with reading_errors(file):
-            told = check_store(db, file)
-            return read_header(db), told
+            begun = bool(check_store(db, file).sessions)
+            header = read_header(db)
+        core = str(json.loads(header.identity)["bundle"]["core_sha256"]) if begun else None
+        return Start(Invocation.model_validate_json(header.invocation), core)
+    except ValidationError as error:
+        field, message = explain(error)
+        raise TrustError(
+            tr(f"运行的设置已损坏：{message}", f"the run's settings are damaged: {message}"),
+            file=file,
+            field=field,
+            remedy=tr("从备份恢复运行目录，或重新运行", "restore the run folder from a backup, or run again"),
+        ) from None
     finally:
         db.close()

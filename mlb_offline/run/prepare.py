@@ -17,7 +17,7 @@ from mlb_offline.language import tr
 from mlb_offline.policy.model import Policy, load_policy, parse_policy
 from mlb_offline.run.database import require_empty
 from mlb_offline.run.declaration import Declaration, load_declaration
-from mlb_offline.run.invocation import Invocation, absolute_path, absolute_spec, stored_core, stored_invocation
+from mlb_offline.run.invocation import Invocation, Start, absolute_path, absolute_spec, stored_start
 from mlb_offline.run.plan import Plan
 from mlb_offline.target.answers import AnswersTarget
 from mlb_offline.target.config import load_target_config
@@ -78,7 +78,8 @@ def prepare(request: RunRequest, *, estimate: bool = False) -> Prepared:
     _check_options(request, estimate)
     if request.out is not None and request.out.exists():
         require_empty(request.out)
-    invocation = _invocation(request)
+    start = None if request.resume is None else stored_start(request.resume)
+    invocation = _invocation(request, start)
     declaration = Declaration.model_validate(invocation.declaration)
     policy = parse_policy(invocation.policy.encode(), file=request.policy)
     config = load_target_config(None if invocation.target_config is None else Path(invocation.target_config))
@@ -92,7 +93,7 @@ def prepare(request: RunRequest, *, estimate: bool = False) -> Prepared:
         state=state,
         now=datetime.now(UTC),
         allow_rollback=request.allow_rollback,
-        in_use=None if request.resume is None else stored_core(request.resume),
+        in_use=None if start is None else start.core,
     )
     plan = Plan(bundle.datasets, names=invocation.datasets, limit=invocation.limit, repeats=invocation.repeats)
     target = open_target(invocation.target, config)
@@ -141,7 +142,7 @@ def _check_options(request: RunRequest, estimate: bool) -> None:
         )
 
 
-def _invocation(request: RunRequest) -> Invocation:
+def _invocation(request: RunRequest, start: Start | None) -> Invocation:
     given = {
         "target": None if request.target is None else absolute_spec(request.target),
         "target_config": absolute_path(request.target_config),
@@ -152,6 +153,6 @@ def _invocation(request: RunRequest) -> Invocation:
         "repeats": request.repeats,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
-    if request.resume is not None:
-        return stored_invocation(request.resume).model_copy(update=chosen)
+    if start is not None:
+        return start.invocation.model_copy(update=chosen)
     return Invocation.model_validate(chosen)

@@ -248,15 +248,3 @@ def _notes(
     if killed:
         notes.append({"code": "sessions-killed", "sessions": killed})
     return tuple(notes)
-
-
-def describe_ending(ending: str) -> str:
-    """How a session ended, for a person."""
-    return {
-        "finished": tr("完成", "finished"),
-        "operator": tr("由操作者中断", "stopped by the operator"),
-        "target": tr("目标不可用", "the target was gone"),
-        "storage": tr("无法写入", "could not write"),
-        "error": tr("程序出错", "a fault in the program"),
-        "open": tr("进行中或进程被终止", "at work, or killed"),
-    }.get(ending, tr("进程被终止", "killed"))

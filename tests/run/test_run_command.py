@@ -16,9 +16,9 @@ from run_world import World
 from mlb_offline.cli import main
 from mlb_offline.language import current, set_language
 from mlb_offline.run.estimate import estimate_tokens
-from mlb_offline.run.invocation import stored_core
+from mlb_offline.run.invocation import stored_start
 from mlb_offline.run.progress import BarDisplay, LineDisplay, open_display
-from mlb_offline.run.results import describe_ending, read_results
+from mlb_offline.run.results import read_results
 from mlb_offline.run.tally import Tally
 from mlb_offline.trust.keys import KeyKind, new_key
 
@@ -252,11 +252,6 @@ def test_a_slow_rate_is_shown_by_the_minute() -> None:
     assert "/min" in stream.getvalue()
 
 
-@pytest.mark.parametrize("ending", ["finished", "operator", "target", "storage", "error", "open", "killed"])
-def test_every_ending_has_words(ending: str) -> None:
-    assert describe_ending(ending)
-
-
 def test_a_clock_set_back_stops_a_resume_before_anything_is_asked(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -279,5 +274,5 @@ def test_an_old_bundle_is_not_let_in_through_a_run_that_never_began(world: World
     (tmp_path / "state" / "attempts.json").write_text("{")
     target = f"answers:{answers(world, tmp_path)}"
     assert mlb("run", *opening(world, tmp_path), "--target", target, "--out", tmp_path / "second") == 4
-    assert stored_core(tmp_path / "run") is not None
-    assert stored_core(tmp_path / "second") is None
+    assert stored_start(tmp_path / "run").core is not None
+    assert stored_start(tmp_path / "second").core is None

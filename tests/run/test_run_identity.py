@@ -23,7 +23,7 @@ from mlb_offline.run.declaration import Declaration, load_declaration
 from mlb_offline.run.estimate import estimate
 from mlb_offline.run.events import EventType, next_event
 from mlb_offline.run.identity import differences, identity_digest, require_same, target_fingerprint
-from mlb_offline.run.invocation import Invocation, absolute_spec, stored_invocation
+from mlb_offline.run.invocation import Invocation, absolute_spec, stored_start
 from mlb_offline.run.prepare import RunRequest, prepare
 from mlb_offline.run.results import read_results
 from mlb_offline.run.session import run_session
@@ -120,7 +120,7 @@ def test_declaration_and_policy_are_read_once_and_another_one_is_refused(world: 
     declaration.unlink()
     policy.unlink()
     resumed(world, tmp_path)
-    kept = stored_invocation(tmp_path / "run")
+    kept = stored_start(tmp_path / "run").invocation
     assert (kept.declaration, kept.policy) == ({"hospital": "甲医院"}, 'name = "a"\nversion = "1"')
 
 
@@ -373,7 +373,7 @@ def test_the_invocation_is_kept_with_absolute_paths(tmp_path: Path, monkeypatch:
 
 def test_the_stored_invocation_holds_no_secret_and_no_bundle_path(world: World, tmp_path: Path) -> None:
     stopped(world, tmp_path)
-    assert set(stored_invocation(tmp_path / "run").to_json()) == {
+    assert set(stored_start(tmp_path / "run").invocation.to_json()) == {
         "target",
         "target_config",
         "policy",
