@@ -3,14 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
-# Only llama.cpp's core is compiled: see docs/adr/0001-llama-core-only.md.
-export CMAKE_ARGS := -DLLAVA_BUILD=OFF -DCMAKE_PROJECT_llama.cpp_INCLUDE=$(CURDIR)/requirements/llama-core-only.cmake
+# Only llama.cpp's core is compiled, in several variants of its CPU backend: docs/adr/0001 and 0007.
+export CMAKE_ARGS := -DLLAVA_BUILD=OFF -DCMAKE_PROJECT_llama.cpp_INCLUDE=$(CURDIR)/requirements/llama.cmake \
+  -DGGML_NATIVE=OFF -DGGML_BACKEND_DL=ON -DGGML_CPU_ALL_VARIANTS=ON \
+  -DCMAKE_INSTALL_BINDIR=llama_cpp/lib -DCMAKE_INSTALL_LIBDIR=llama_cpp/lib
 
 .PHONY: setup demo test lint types unit bench lock docs clean
 
 setup: $(STAMP)
 
-$(STAMP): requirements/build.txt requirements/dev.txt requirements/llama-core-only.cmake pyproject.toml
+$(STAMP): requirements/build.txt requirements/dev.txt requirements/llama.cmake pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r requirements/dev.txt

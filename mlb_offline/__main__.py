@@ -1,5 +1,5 @@
 """``python -m mlb_offline`` is the command ``mlb-offline``."""
 
-from mlb_offline.cli import main
+from mlb_offline.cli import program
 
-main()
+program()

@@ -1,11 +1,14 @@
-"""Where the data that comes beside the package stands: ``models/`` and ``bundles/``."""
+"""Where the data that comes beside the package stands (``models/``, ``bundles/``), and whether an image is as built."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from mlb_offline.errors import InputError
+from mlb_offline.errors import InputError, TrustError
 from mlb_offline.language import tr
 
 
@@ -27,3 +30,52 @@ def data_folder() -> Path:
             ),
         )
     return folder
+
+
+MANIFEST = "MANIFEST.sha256"
+"""In ``$MLB_DATA`` of an image: the digests of all its files, in the form of sha256sum(1)."""
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Image:
+    """The image this program runs in: SHA-256 (hex) of its manifest, and the number of files, all of which fit it."""
+
+    manifest_sha256: str
+    files: int
+
+
+@cache
+def check_image() -> Image | None:
+    """Measure every file of the image against its manifest, once a process; None outside an image.
+
+    Raises:
+        TrustError: files are missing or were changed, or the manifest cannot be read.
+    """
+    folder = os.environ.get("MLB_DATA")
+    manifest = Path(folder) / MANIFEST if folder else None
+    if manifest is None or not manifest.is_file():
+        return None
+    raw = manifest.read_bytes()
+    entries = [line.split("  ", 1) for line in raw.decode("utf-8").splitlines()]
+    wrong = [path for digest, path in entries if _digest(Path(path)) != digest]
+    if wrong:
+        names = ", ".join(wrong[:_SHOWN])
+        raise TrustError(
+            tr(
+                f"映像中有 {len(wrong)} 个文件与制作时不同：{names}",
+                f"{len(wrong)} files of the image are not as they were built: {names}",
+            ),
+            file=manifest,
+            remedy=tr("从介质重新载入映像并核对 SHA256SUMS", "load the image from the media again; check SHA256SUMS"),
+        )
+    return Image(hashlib.sha256(raw).hexdigest(), len(entries))
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None

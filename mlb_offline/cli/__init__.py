@@ -1,6 +1,7 @@
 """The command line: one short module a command group, no logic.
 
 In: arguments. Out: text or JSON on stdout, progress and errors on stderr, and an exit code of DESIGN section 9.
+``program`` is what a shell starts: it puts the process under the egress guard before anything heavy is imported.
 ``main`` chooses the language before any help text is made and turns every failure into its message: nobody is greeted
 by a traceback, and no fault of the program is ever taken for a verdict.
 """
@@ -16,8 +17,15 @@ from mlb_offline.errors import Exit, MlbError
 from mlb_offline.language import Language, set_language, tr
 
 
-def _take_language(arguments: list[str]) -> tuple[list[str], str | None]:
-    """The arguments without ``--lang X``, which may stand anywhere, and its value."""
+UNTOUCHED = frozenset({"keys", "policy", "log", "verify", "doctor"})
+"""Commands that touch neither a model nor a bundle's content: they go on where the kernel has no guard to offer."""
+
+UNGUARDED = frozenset({"bridge"})
+"""Commands that put up a guard of their own."""
+
+
+def _take(option: str, arguments: list[str]) -> tuple[list[str], str | None]:
+    """The arguments without ``option X``, which may stand anywhere, and its value."""
     kept: list[str] = []
     value: str | None = None
     words = iter(arguments)
@@ -25,26 +33,73 @@ def _take_language(arguments: list[str]) -> tuple[list[str], str | None]:
         name, equals, given = word.partition("=")
         if word == "--":
             return [*kept, word, *words], value
-        if name == "--lang":
+        if name == option:
             value = given if equals else next(words, "")
         else:
             kept.append(word)
     return kept, value
 
 
-def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run one command and exit with its code; nothing but ``SystemExit`` leaves here."""
+def program() -> NoReturn:
+    """The program: install the guard that ``--guard`` names, then run the command."""
+    words, mode = _take("--guard", sys.argv[1:])
+    main(words, guard=mode or "unix-only")
+
+
+def _guard(mode: str, words: list[str]) -> None:
+    """Install the guard.
+
+    Raises:
+        UsageError: there is no such mode.
+        EgressError: the kernel refuses it, and the command must not run without.
+    """
+    from mlb_offline.airgap.guard import install
+    from mlb_offline.airgap.modes import Mode
+    from mlb_offline.errors import EgressError, UsageError
+
+    names = ", ".join(one.value for one in Mode)
+    if mode not in list(Mode):
+        raise UsageError(
+            tr(f"--guard 只能是 {names}，不是“{mode}”", f"--guard must be one of {names}, not {mode!r}"),
+            field="--guard",
+            remedy=tr("默认 unix-only 即可", "the default, unix-only, is right for most"),
+        )
+    command = next((word for word in words if not word.startswith("-")), "")
+    if command in UNGUARDED:
+        return
+    try:
+        install(Mode(mode))
+    except EgressError:
+        if command and command not in UNTOUCHED:
+            raise
+
+
+def main(arguments: list[str], *, guard: str | None = None) -> NoReturn:
+    """Run one command and exit with its code; nothing but ``SystemExit`` leaves here.
+
+    Args:
+        arguments: what the command line says.
+        guard: mode of the guard to install first; None: none, and reports say *egress not enforced*.
+    """
     _write_anything()
-    words, language = _take_language(sys.argv[1:] if arguments is None else arguments)
+    words, language = _take("--lang", arguments)
     as_json = "--json" in words
     if words and words[0] == "--json":  # it goes with every command, and some write it first
         words = [*words[1:], "--json"]
+    fault: Exception | None = None
+    try:
+        _choose(language)
+        if guard is not None:
+            _guard(guard, words)
+    except Exception as error:  # noqa: BLE001 - told below, by what is imported only now
+        fault = error
     import typer
 
     from mlb_offline.cli.kit import complain, interrupted, leave, usage_error
 
     try:
-        _choose(language)
+        if fault is not None:
+            raise fault
         from mlb_offline.cli.app import app
 
         code = app(words, prog_name="mlb-offline", standalone_mode=False)

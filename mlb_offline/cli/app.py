@@ -37,12 +37,23 @@ def options(
     lang: Annotated[
         str | None, typer.Option("--lang", metavar="zh|en", help=tr("消息语言", "message language"))
     ] = None,
+    guard: Annotated[
+        str | None,
+        typer.Option(
+            "--guard",
+            metavar="MODE",
+            help=tr(
+                "出网防护：unix-only（默认）、loopback、internal；none 表示不强制断网，报告会写明",
+                "egress guard: unix-only (default), loopback, internal; none: not enforced, and the report says so",
+            ),
+        ),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help=tr("显示版本", "show the version")),
     ] = False,
 ) -> None:
-    """Options that go before the command."""
+    """Options that may stand before the command or anywhere after it."""
 
 
 app.command("demo", help=tr("用内置样例完成整个流程", "the whole job on the embedded default"))(demo_command)

@@ -65,16 +65,17 @@ def require_extra() -> None:
 
 def make_app(model: Path, alias: str, context: int) -> Any:
     """The FastAPI app that serves the model; nothing of its settings comes from the environment."""
-    import llama_cpp
+    from mlb_offline.target.llama import load
 
+    llama_cpp = load()
     os.environ.pop("CONFIG_FILE", None)
 
-    class FreshLlama(llama_cpp.Llama):
+    class FreshLlama(llama_cpp.Llama):  # type: ignore[misc]
         def create_chat_completion(self, *arguments: Any, **options: Any) -> Any:
-            self.reset()  # type: ignore[no-untyped-call]
+            self.reset()
             return super().create_chat_completion(*arguments, **options)
 
-    llama_cpp.Llama = FreshLlama  # type: ignore[misc]  # the app makes its models by this name
+    llama_cpp.Llama = FreshLlama  # the app makes its models by this name
     from llama_cpp.server.app import create_app
     from llama_cpp.server.settings import ModelSettings, ServerSettings
 

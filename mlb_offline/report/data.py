@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from mlb_offline.airgap.evidence import ModeName, Snapshot
 from mlb_offline.configuration import explain
 from mlb_offline.language import tr
 from mlb_offline.report import canonical
@@ -122,7 +123,7 @@ class Identity(Strict):
     declaration: dict[str, str]
     declaration_sha256: Sha256
     demonstration: Demonstration
-    guard_mode: Literal["none"]
+    guard_mode: ModeName
     items_sha256: Sha256
     judges: Annotated[list[Any], Field(max_length=0)]
     policy_sha256: Sha256
@@ -149,11 +150,13 @@ class Identity(Strict):
 
 
 class Session(Strict):
-    """One stretch of work and how it ended (``run.results.Session``)."""
+    """One stretch of work, how it ended, and the evidence of the egress guard (``run.results.Session``)."""
 
     started: Instant
     ended: Instant | None
     ending: str
+    egress: Snapshot
+    egress_at_end: Snapshot | None
 
 
 class Run(Strict):

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
+from mlb_offline.airgap.evidence import gaps
 from mlb_offline.benchmark.catalogue import Metric
 from mlb_offline.configuration import explain
 from mlb_offline.errors import TrustError
@@ -46,6 +47,7 @@ def facts_agree(data: ReportData, now: datetime, file: str | Path) -> None:
     publisher_is_named_rightly(data, file)
     seeds_fit_the_repeats(data, file)
     sessions_end_as_the_run(data, file)
+    evidence_fits_the_guard(data, file)
     models_gave_the_answers(data, file)
     notes_say_what_was(data, file)
     counts_fit_tally(data, file)
@@ -194,6 +196,32 @@ def sessions_end_as_the_run(data: ReportData, file: str | Path) -> None:
             file,
             "run.finished",
         )
+
+
+def evidence_fits_the_guard(data: ReportData, file: str | Path) -> None:
+    """Every session was under the guard that the run names, and the evidence shows all that it promises.
+
+    Only a session that was stopped because its evidence failed may lack something at its end.
+    """
+    mode = data.run.identity.guard_mode
+    for place, session in enumerate(data.run.sessions, start=1):
+        start, end = session.egress, session.egress_at_end
+        failed = session.ending == "egress"
+        fits = {
+            "mode": start.mode == mode and (end is None or end.mode == mode),
+            "end": (end is None) == (session.ended is None),
+            "start": not gaps(start),
+            "whole": end is None or bool(gaps(end)) == failed,
+            "image": end is None or end.image == start.image,
+        }
+        for name, holds in fits.items():
+            if not holds:
+                _contradiction(
+                    f"第 {place} 次会话的出网证据与防护模式不符（{name}）",
+                    f"the egress evidence of session {place} does not fit the guard mode ({name})",
+                    file,
+                    "run.sessions",
+                )
 
 
 def models_gave_the_answers(data: ReportData, file: str | Path) -> None:

@@ -79,6 +79,7 @@ def indicative_reasons(run: Run, evidence: Evidence) -> list[stats.Reason]:
         (selection.limit is not None, "limited", {"limit": selection.limit or 0}),
         (selection.named is not None, "datasets-subset", {"count": len(selection.named or ())}),
         (evidence.rollback_override, "rollback-override", {}),
+        (any(session.ending == "egress" for session in run.sessions), "egress-failed", {}),
         (len(names) > 1, "several-models", {"count": len(names), "models": "、".join(names)}),
         (not run.complete or run.finished is None, "run-not-finished", {}),
     ]

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mlb_offline import __version__
+from mlb_offline.airgap.evidence import Snapshot
 from mlb_offline.benchmark.catalogue import DATASETS
 from mlb_offline.configuration import explain
 from mlb_offline.errors import InputError, UsageError
@@ -36,6 +37,7 @@ from mlb_offline.report.data import (
 from mlb_offline.report.findings import as_sample, find
 from mlb_offline.report.items import Record, critical_items
 from mlb_offline.run.results import ItemOutcome, RunResults
+from mlb_offline.run.results import Session as RecordedSession
 from mlb_offline.stats.sample import sample_of
 from mlb_offline.trust.signing import SigningKey
 
@@ -120,7 +122,7 @@ def _run(results: RunResults) -> Run:
             started=results.started,
             finished=results.finished,
             complete=results.complete,
-            sessions=[Session(started=s.started, ended=s.ended, ending=s.ending) for s in results.sessions],
+            sessions=[_session(session) for session in results.sessions],
             retries=results.retries,
             models=dict(results.models),
             notes=[_note(note) for note in results.notes],
@@ -134,6 +136,17 @@ def _run(results: RunResults) -> Run:
             field=field,
             remedy=tr("使用与该运行同版本的程序", "use the program version that made the run"),
         ) from None
+
+
+def _session(session: RecordedSession) -> Session:
+    end = session.egress_at_end
+    return Session(
+        started=session.started,
+        ended=session.ended,
+        ending=session.ending,
+        egress=Snapshot.model_validate(session.details["egress"]),
+        egress_at_end=None if end is None else Snapshot.model_validate(end),
+    )
 
 
 def _times_in_order(created: str, run: Run) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from mlb_offline.airgap.evidence import Snapshot
 from mlb_offline.run.changes import Slot
 from mlb_offline.run.events import Event, EventType
 
@@ -22,7 +23,7 @@ Note = Annotated[str, StringConstraints(max_length=1000)]
 Count = Annotated[int, Field(ge=0)]
 Number = Annotated[int, Field(ge=1)]
 
-Reason = Literal["operator", "target", "storage", "error"]
+Reason = Literal["operator", "target", "storage", "egress", "error"]
 StateNote = Literal["created", "first-seen", "advanced", "unchanged", "override"]
 Kind = Literal["response", "failure"]
 OfAnswer = Literal["right", "wrong", "scored", "unreadable", "unjudged"]
@@ -53,6 +54,7 @@ class SessionBody(Body):
     attempt: Number
     attempts_on_bundle: Number
     concurrency: Number
+    egress: Snapshot
     probe: dict[str, Any]
     rollback_override: bool
     state_created: bool
@@ -125,12 +127,14 @@ class InterruptedBody(Body):
     """``session.interrupted``."""
 
     done: Count
+    egress: Snapshot
     reason: Reason
 
 
 class FinishedBody(Body):
     """``run.finished``."""
 
+    egress: Snapshot
     items: Count
     outcomes: dict[OutcomeName, Number]
 

@@ -14,6 +14,7 @@ from typing import Any
 import rfc8785
 
 from mlb_offline import __version__
+from mlb_offline.airgap.guard import current
 from mlb_offline.bundle.opening import OpenedBundle
 from mlb_offline.errors import UsageError
 from mlb_offline.language import tr
@@ -23,9 +24,6 @@ from mlb_offline.run.plan import Plan
 FORMAT = "mlb-offline/run/v1"
 _SHOWN = 8
 """Differences that a message lists; one change of the bundle or the selection makes many."""
-
-GUARD_MODE = "none"
-"""This version enforces no egress guard, and says so."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def make_identity(
         "declaration_sha256": declaration.digest,
         "demonstration": {"bundle": bundle.manifest.core.demonstration, "keys": demonstration_key},
         "format": FORMAT,
-        "guard_mode": GUARD_MODE,
+        "guard_mode": current().mode.value,
         "items_sha256": plan.items_sha256(),
         "judges": [],
         "policy_sha256": policy_sha256,

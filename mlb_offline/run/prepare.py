@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mlb_offline.airgap.guard import confine_to_port, current
+from mlb_offline.airgap.kernel import lock_memory
+from mlb_offline.airgap.modes import require_reachable
 from mlb_offline.bundle.opening import OpenedBundle, open_bundle
 from mlb_offline.bundle.state import State, open_state
 from mlb_offline.errors import InputError, UsageError
@@ -74,12 +77,16 @@ def prepare(request: RunRequest, *, estimate: bool = False) -> Prepared:
         UsageError: options that do not go together or name what does not exist.
         InputError: a file cannot be read, or the state folder cannot be written.
         TrustError: bundle or key are not what they must be.
+        EgressError: the guard cannot be narrowed to the target's port.
     """
     _check_options(request, estimate)
     if request.out is not None and request.out.exists():
         require_empty(request.out)
     start = None if request.resume is None else stored_start(request.resume)
     invocation = _invocation(request, start)
+    port = require_reachable(current().mode, invocation.target)
+    if port is not None:
+        confine_to_port(port)
     declaration = Declaration.model_validate(invocation.declaration)
     policy = parse_policy(invocation.policy.encode(), file=request.policy)
     config = load_target_config(None if invocation.target_config is None else Path(invocation.target_config))
@@ -95,6 +102,7 @@ def prepare(request: RunRequest, *, estimate: bool = False) -> Prepared:
         allow_rollback=request.allow_rollback,
         in_use=None if start is None else start.core,
     )
+    lock_memory()
     plan = Plan(bundle.datasets, names=invocation.datasets, limit=invocation.limit, repeats=invocation.repeats)
     target = open_target(invocation.target, config)
     _require_answers_fit(target, plan, invocation)

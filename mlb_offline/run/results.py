@@ -51,15 +51,17 @@ class Session:
 
     Attributes:
         ended: None where the process was killed, or is at work still.
-        ending: ``finished``, ``operator``, ``target``, ``storage``, ``error``, ``killed``; ``open`` for a last
+        ending: ``finished``, ``operator``, ``target``, ``storage``, ``egress``, ``error``, ``killed``; ``open`` for a last
             session that has not said how it ended.
-        details: body of its first event: concurrency, probe, attempt, state, rollback override.
+        details: body of its first event: concurrency, probe, attempt, state, rollback override, egress evidence.
+        egress_at_end: evidence when it ended; None where it has not said how.
     """
 
     started: str
     ended: str | None
     ending: str
     details: Mapping[str, Any]
+    egress_at_end: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,7 @@ def _sessions(told: Told) -> tuple[Session, ...]:
             sessions.append(Session(event.at, None, "open", body))
         elif sessions:
             ending = "finished" if event.type == EventType.FINISHED else str(body.get("reason", "error"))
-            sessions[-1] = Session(sessions[-1].started, event.at, ending, sessions[-1].details)
+            sessions[-1] = Session(sessions[-1].started, event.at, ending, sessions[-1].details, body["egress"])
     return tuple(sessions)
 
 
@@ -228,6 +230,7 @@ def _indicative(
         "limited": identity["selection"]["limit"] is not None,
         "datasets-subset": identity["selection"]["named"] is not None,
         "rollback-override": any(session.details.get("rollback_override") for session in sessions),
+        "egress-failed": any(session.ending == "egress" for session in sessions),
         # Whichever of them is meant to be certified, some of the answers are not its own.
         "several-models": len(models) > 1,
     }

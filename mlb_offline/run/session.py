@@ -19,8 +19,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from mlb_offline.airgap import evidence
+from mlb_offline.airgap.guard import current
+from mlb_offline.airgap.modes import Mode
 from mlb_offline.bundle.opening import remember_bundle
-from mlb_offline.errors import InputError, InterruptedRunError, MlbError, TargetError
+from mlb_offline.errors import EgressError, InputError, InterruptedRunError, MlbError, TargetError
 from mlb_offline.language import tr
 from mlb_offline.run.changes import Noted
 from mlb_offline.run.clock import CLOCK_STEP
@@ -154,13 +157,15 @@ async def _work(
         try:
             engine = Engine(prepared.target, prepared.plan, writer, pending, limits=limits, tally=tally)
             await writer.commit([_beginning(prepared, store, probe, engine.workers)])
-            await _drive(engine, tally, display, writer, resume_command(prepared, store.directory))
+            await _drive(engine, tally, display, writer, prepared, store.directory)
         finally:
             await writer.close()
     return Summary(store.directory, store.header.id, tally.totals, store.outcome_counts(), tally.retries, tally.rate())
 
 
 def _beginning(prepared: Prepared, store: RunStore, probe: Mapping[str, Any], workers: int) -> Noted:
+    seen = evidence.take(prepared.target.description.get("endpoint"))
+    evidence.require_whole(seen)
     state, bundle = prepared.state, prepared.bundle
     core = bundle.manifest.core
     fingerprint = target_fingerprint(prepared.target.description)
@@ -170,6 +175,7 @@ def _beginning(prepared: Prepared, store: RunStore, probe: Mapping[str, Any], wo
         "attempt": attempt.of_target,
         "attempts_on_bundle": attempt.on_bundle,
         "concurrency": workers,
+        "egress": seen.model_dump(),
         "probe": dict(probe),
         "rollback_override": bundle.rollback is not None,
         # Whether the folder was made by this very command says little: an estimate makes one too. What counts is
@@ -183,24 +189,33 @@ def _beginning(prepared: Prepared, store: RunStore, probe: Mapping[str, Any], wo
     return Noted(EventType.RESUMED if begun else EventType.STARTED, body)
 
 
-async def _drive(engine: Engine, tally: Tally, display: Display, writer: Writer, command: str) -> None:
-    """Run the engine under signals and a display, and log how it ended."""
+async def _drive(
+    engine: Engine, tally: Tally, display: Display, writer: Writer, prepared: Prepared, directory: Path
+) -> None:
+    """Run the engine under signals and a display, and log how it ended and what the evidence was then."""
+    endpoint = prepared.target.description.get("endpoint")
+    seen: evidence.Snapshot | None = None
     showing = asyncio.create_task(keep_showing(display, tally))
     try:
         with _stopped_by_signals(engine):
             await engine.run()
         if tally.finished < tally.total:
             raise InterruptedRunError(tr("运行已中断", "the run was interrupted"))
+        seen = evidence.take(endpoint)
+        evidence.require_whole(seen)
     except BaseException as error:
         # Where the disk is full this event cannot be written either; the error that counts is the first.
         with contextlib.suppress(MlbError):
-            await writer.commit([Noted(EventType.INTERRUPTED, {"done": tally.finished, "reason": _reason(error)})])
+            seen = seen or evidence.take(endpoint)
+            body = {"done": tally.finished, "egress": seen.model_dump(), "reason": _reason(error)}
+            await writer.commit([Noted(EventType.INTERRUPTED, body)])
         if isinstance(error, MlbError):
-            _tell_how_to_resume(error, tally, command)
+            _tell_how_to_resume(error, tally, resume_command(prepared, directory))
         raise
     else:
         # Not in the block above: a run that has said that it is finished must not say that it was interrupted.
-        await writer.commit([Noted(EventType.FINISHED, {"items": tally.total, "outcomes": dict(tally.outcomes)})])
+        body = {"egress": seen.model_dump(), "items": tally.total, "outcomes": dict(tally.outcomes)}
+        await writer.commit([Noted(EventType.FINISHED, body)])
     finally:
         showing.cancel()
         await asyncio.gather(showing, return_exceptions=True)
@@ -212,6 +227,8 @@ def _reason(error: BaseException) -> str:
             return "target"
         case InputError():
             return "storage"
+        case EgressError():
+            return "egress"
         case InterruptedRunError() | asyncio.CancelledError() | KeyboardInterrupt():
             return "operator"
     return "error"
@@ -268,4 +285,6 @@ def resume_command(prepared: Prepared, directory: Path) -> str:
     for option, value in optional.items():
         words += [] if value is None else [option, str(value)]
     words += ["--allow-rollback"] if request.allow_rollback else []
+    mode = current().mode
+    words += [] if mode is Mode.UNIX_ONLY else ["--guard", mode.value]
     return shlex.join(words)

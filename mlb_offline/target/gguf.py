@@ -14,16 +14,16 @@ import hashlib
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
 from mlb_offline.regular_file import open_regular
 from mlb_offline.target.completion import parse_completion
 from mlb_offline.target.config import TargetConfig
+from mlb_offline.target.llama import LlamaLog, cpu_variant, load
 from mlb_offline.target.trial import require_loadable
 from mlb_offline.target.types import ItemFailed, Parameters, Question, Response
 
@@ -31,37 +31,6 @@ _MAGIC = b"GGUF"
 _HASH_BLOCK = 4 * 2**20
 _SERVER_ONLY = ("model", "api_key_file", "headers", "ca_file", "path")
 _EXTRA = frozenset({"top_k", "min_p", "typical_p", "repeat_penalty", "presence_penalty", "frequency_penalty"})
-
-
-class LlamaLog:
-    """Keeps llama.cpp off stderr, and its last words for an error message; one for the process.
-
-    llama.cpp holds one log callback a process and calls it from any thread, so ours is never freed.
-    """
-
-    _lines: ClassVar[deque[str]] = deque(maxlen=20)
-    _callback: ClassVar[Any] = None
-
-    @classmethod
-    def capture(cls) -> None:
-        """Send llama.cpp's log here from now on; to be called again after a ``Llama`` has been made."""
-        import llama_cpp
-
-        cls._lines.clear()
-        if cls._callback is None:
-
-            def keep(level: int, text: bytes, _user_data: Any) -> None:
-                if level in {3, 4} or b"error" in text:  # warning and error moved places between releases
-                    cls._lines.append(text.decode("utf-8", "replace").strip())
-
-            cls._callback = llama_cpp.llama_log_callback(keep)
-        llama_cpp.llama_log_set(cls._callback, ctypes.c_void_p(0))
-
-    @classmethod
-    def last(cls) -> str:
-        """The last line that tells of an error; empty if there is none."""
-        lines = [line for line in cls._lines if line]
-        return lines[0][:300] if lines else ""
 
 
 class GgufTarget:
@@ -95,7 +64,7 @@ class GgufTarget:
 
     @property
     def description(self) -> Mapping[str, Any]:
-        """``{kind, file (name without folder), sha256, engine, context, threads, parameters}``."""
+        """``{kind, file (name without folder), sha256, engine, cpu, context, threads, parameters}``."""
         import llama_cpp
 
         return {
@@ -103,6 +72,7 @@ class GgufTarget:
             "file": self._file.name,
             "sha256": self._sha256,
             "engine": f"llama-cpp-python {llama_cpp.__version__}",
+            "cpu": cpu_variant(),
             "context": self._context,
             "threads": self._threads,
             "parameters": self._parameters.to_json(),
@@ -193,7 +163,6 @@ def open_gguf(path: Path, config: TargetConfig) -> GgufTarget:
     _check_config(path, config)
     sha256 = _sha256(path)
     require_loadable(path, config.context, config.threads or os.cpu_count() or 1)
-    LlamaLog.capture()
     llama = _load(path, config, config.context)
     trained = llama._model.n_ctx_train()
     if trained < config.context:
@@ -259,8 +228,7 @@ def _sha256(path: Path) -> str:
 
 
 def _load(path: Path, config: TargetConfig, context: int) -> Any:
-    import llama_cpp
-
+    llama_cpp = load()
     threads = config.threads or os.cpu_count() or 1
     try:
         llama = llama_cpp.Llama(

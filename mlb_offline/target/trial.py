@@ -52,9 +52,9 @@ def require_loadable(path: Path, context: int, threads: int) -> None:
 
 
 def _load_once(path: str, context: str, threads: str) -> None:
-    import llama_cpp
+    from mlb_offline.target.llama import load
 
-    llama = llama_cpp.Llama(
+    llama = load().Llama(
         model_path=path, n_ctx=int(context), n_threads=int(threads), n_threads_batch=int(threads), verbose=False
     )
     llama.eval([max(llama.token_bos(), 0)])

@@ -12,6 +12,9 @@ from typing import Any
 
 import rfc8785
 
+from mlb_offline.airgap.filters import Profile, digest, program
+from mlb_offline.airgap.modes import Mode
+from mlb_offline.airgap.probes import expected
 from mlb_offline.benchmark.catalogue import DATASETS, Metric
 from mlb_offline.policy.model import Policy, load_policy, parse_policy
 from mlb_offline.report.build import sign
@@ -53,6 +56,44 @@ role = "医务处"
 date = 2026-01-05
 """
 SMALL = {"CMExam": 12, "CMeEE": 8}
+
+
+def egress_of(mode: str = "unix-only", **changes: Any) -> dict[str, Any]:
+    """Evidence as a session under this guard takes it on a machine with one network card."""
+    guarded = mode != "none"
+    profile = Profile.UNIX if mode == "unix-only" else Profile.TCP
+    card = {"rx_bytes": 91_234, "rx_packets": 412, "tx_bytes": 4_321, "tx_packets": 57}
+    still = {"rx_bytes": 0, "rx_packets": 0, "tx_bytes": 0, "tx_packets": 0}
+    sockets = {"tcp": 3, "tcp6": 1, "udp": 2, "udp6": 0, "raw": 0, "raw6": 0, "packet": 0, "netlink": 4, "unix": 31}
+    port = 0 if mode == "unix-only" else 8000
+    process = {
+        "seccomp": 2 if guarded else 0,
+        "filters": 1 if guarded else 0,
+        "no_new_privs": guarded,
+        "filter_sha256": digest(program(profile, "x86_64")) if guarded else None,
+        "landlock": {"abi": 6, "scoped": True, "port": port, "threads": 1} if guarded else None,
+        "unix_sockets": 9,
+        "network_sockets": 0,
+        "core_dumps": not guarded,
+        "memory_locked": guarded,
+    }
+    return {
+        "mode": mode,
+        "probes": dict(expected(Mode(mode))),
+        "process": process,
+        "network": {
+            "empty": False,
+            "interfaces": [{"name": "eth0", "up": True, **card}, {"name": "lo", "up": True, **still}],
+            "interfaces_in_all": 2,
+            "routes": 3,
+            "default_route": True,
+            "sockets": sockets,
+        },
+        "swap": False,
+        "peer": {"path": "/run/model.sock", "pid": 0, "uid": 1000, "gid": 1000},
+        "image": {"manifest_sha256": "7c" * 32, "files": 5678},
+        **changes,
+    }
 
 
 def policy_of(text: str | None) -> Policy:
@@ -102,7 +143,7 @@ def identity_of(counts: Mapping[str, int], policy: Policy, repeats: int = 1, **c
         "declaration_sha256": "",
         "demonstration": {"bundle": False, "keys": False},
         "format": "mlb-offline/run/v1",
-        "guard_mode": "none",
+        "guard_mode": "unix-only",
         "items_sha256": "d3" * 32,
         "judges": [],
         "policy_sha256": policy.digest,
@@ -146,6 +187,7 @@ def results_of(
         "answers-file": identity["answers_file"],
         "limited": identity["selection"]["limit"] is not None,
     }
+    seen = egress_of(identity["guard_mode"])
     received = sum(outcome.outcome not in {Outcome.FAILED, Outcome.MISSING} for outcome in outcomes)
     return RunResults(
         run_id="0b8f5a0e-7f0c-4a7c-9d35-30e6f3e1a003",
@@ -158,8 +200,8 @@ def results_of(
         event_head="a5" * 32,
         events=4321,
         sessions=(
-            Session("2026-03-01T08:00:00.000Z", None, "killed", {}),
-            Session("2026-03-02T08:00:00.000Z", "2026-03-03T09:30:00.250Z", "finished", {}),
+            Session("2026-03-01T08:00:00.000Z", None, "killed", {"egress": seen}),
+            Session("2026-03-02T08:00:00.000Z", "2026-03-03T09:30:00.250Z", "finished", {"egress": seen}, seen),
         ),
         retries=7,
         finish_reasons={},
@@ -194,7 +236,8 @@ def golden_cases() -> dict[str, tuple[ReportData, SigningKey]]:
     whole = data_of(results_of(full_counts(), policy=GATED), GATED)
     selection = {"datasets": {"CMExam": {"asked": 12, "bundled": 100}}, "limit": 12, "named": ["CMExam"]}
     counts = {"CMExam": 12}
-    partial = results_of(counts, selection=selection, demonstration={"bundle": True, "keys": True}, declaration={})
+    keys = {"bundle": True, "keys": True}
+    partial = results_of(counts, selection=selection, demonstration=keys, declaration={}, guard_mode="none")
     killed = replace(partial.sessions[0], ending="open")
     partial = replace(
         partial, finished=None, attempt=1, attempts_on_bundle=1, state_created=True, notes=(), sessions=(killed,)

@@ -1,0 +1,124 @@
+"""Guard modes, and which targets each of them lets a run reach."""
+
+from __future__ import annotations
+
+import socket
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from mlb_offline.errors import UsageError
+from mlb_offline.language import tr
+
+
+class Mode(StrEnum):
+    """What the guard lets a process open.
+
+    ``unix-only``: Unix sockets. ``loopback``, ``internal``: also TCP streams, to a port that Landlock fixes; that the
+    address is this machine's, or a private one, is checked before the first request but not enforced by the kernel.
+    ``none``: nothing is enforced.
+    """
+
+    UNIX_ONLY = "unix-only"
+    LOOPBACK = "loopback"
+    INTERNAL = "internal"
+    NONE = "none"
+
+    @property
+    def over_tcp(self) -> bool:
+        """TCP streams are let through."""
+        return self in {Mode.LOOPBACK, Mode.INTERNAL}
+
+
+Address = IPv4Address | IPv6Address
+
+
+def require_reachable(mode: Mode, spec: str) -> int | None:
+    """Check that a target may be reached under a mode.
+
+    Args:
+        mode: the guard of this process.
+        spec: target spec, as ``--target`` takes it.
+
+    Returns:
+        the TCP port that the target needs; None where it needs none, or nothing is enforced.
+
+    Raises:
+        UsageError: it is a TCP target and the mode is too strict for its address, or its host cannot be found
+            without asking the network.
+    """
+    from urllib.parse import urlsplit
+
+    kind = spec.partition(":")[0]
+    if mode is Mode.NONE or kind not in {"http", "https"}:
+        return None
+    try:
+        url = urlsplit(spec)
+        host, port = url.hostname, url.port or {"http": 80, "https": 443}[kind]
+    except ValueError:
+        return None  # opening the target says what is wrong with the address
+    if host is None:
+        return None
+    if mode is Mode.UNIX_ONLY:
+        raise _too_strict(host)
+    for address in _addresses(host, port):
+        if not _allowed(mode, address):
+            raise _elsewhere(mode, host, address)
+    return port
+
+
+def _allowed(mode: Mode, address: Address) -> bool:
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    if mode is Mode.LOOPBACK:
+        return bool(mapped.is_loopback)
+    # "Private" of the library also holds documentation and test networks; no server of a hospital stands there.
+    return bool(mapped.is_loopback or (mapped.is_private and not mapped.is_unspecified))
+
+
+def _addresses(host: str, port: int) -> list[Address]:
+    """All addresses of a host, by the hosts file alone: name servers cannot be asked under the guard."""
+    try:
+        return [ip_address(host)]
+    except ValueError:
+        pass
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise UsageError(
+            tr(
+                f"不查询网络就找不到主机 {host}：出网防护下不能使用 DNS",
+                f"the host {host} cannot be found without asking the network: the guard lets no DNS query out",
+            ),
+            field="--target",
+            remedy=tr("在 --target 中写 IP 地址，或写入 hosts 文件", "give its IP address, or name it in the hosts file"),
+        ) from None
+    return [ip_address(entry[4][0]) for entry in found]
+
+
+def _too_strict(host: str) -> UsageError:
+    return UsageError(
+        tr(
+            f"防护模式 unix-only 下不能连接 TCP 目标（{host}）",
+            f"a TCP target ({host}) cannot be reached under the guard mode unix-only",
+        ),
+        field="--guard",
+        remedy=tr(
+            "在另一个容器中用 mlb-offline bridge 把该端口接到 Unix 套接字，再用 --target unix:PATH；"
+            "或明确选用较弱的模式 --guard loopback（本机）或 --guard internal（院内地址），报告会写明",
+            "carry the port to a Unix socket with `mlb-offline bridge` in a second container and use --target "
+            "unix:PATH; or choose a weaker mode explicitly, --guard loopback (this machine) or --guard internal "
+            "(a private address), and the report says so",
+        ),
+    )
+
+
+def _elsewhere(mode: Mode, host: str, address: Address) -> UsageError:
+    shown = host if host == str(address) else f"{host} ({address})"
+    wider = {Mode.LOOPBACK: tr("；院内其他机器用 --guard internal", "; --guard internal for another machine in the house")}
+    return UsageError(
+        tr(
+            f"防护模式 {mode} 不允许目标地址 {shown}",
+            f"the guard mode {mode} does not allow the target's address {shown}",
+        ),
+        field="--target",
+        remedy=tr("经 mlb-offline bridge 连接", "reach it through `mlb-offline bridge`") + wider.get(mode, ""),
+    )
