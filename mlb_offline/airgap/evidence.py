@@ -199,7 +199,7 @@ def _image(image: Image) -> ImageSeen:
 
 
 def gaps(seen: Snapshot) -> list[str]:
-    """What a snapshot lacks of what its mode promises, as codes; empty where all of it holds, or nothing is promised."""
+    """What a snapshot lacks of what its mode promises, as codes; empty where all holds, or nothing is promised."""
     mode, process = Mode(seen.mode), seen.process
     if mode is Mode.NONE:
         return []

@@ -175,8 +175,8 @@ def close_inherited_sockets(keep: Collection[int] = ()) -> None:
     Raises:
         EgressError: standard input, output or error is a network connection.
     """
-    for name in os.listdir("/proc/self/fd") if Path("/proc/self/fd").is_dir() else ():
-        descriptor = int(name)
+    folder = Path("/proc/self/fd")
+    for descriptor in [int(entry.name) for entry in folder.iterdir()] if folder.is_dir() else ():
         if descriptor in keep or not _is_socket(descriptor):
             continue
         if descriptor > 2:

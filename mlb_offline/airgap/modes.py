@@ -89,7 +89,9 @@ def _addresses(host: str, port: int) -> list[Address]:
                 f"the host {host} cannot be found without asking the network: the guard lets no DNS query out",
             ),
             field="--target",
-            remedy=tr("在 --target 中写 IP 地址，或写入 hosts 文件", "give its IP address, or name it in the hosts file"),
+            remedy=tr(
+                "在 --target 中写 IP 地址，或写入 hosts 文件", "give its IP address, or name it in the hosts file"
+            ),
         ) from None
     return [ip_address(entry[4][0]) for entry in found]
 
@@ -113,7 +115,9 @@ def _too_strict(host: str) -> UsageError:
 
 def _elsewhere(mode: Mode, host: str, address: Address) -> UsageError:
     shown = host if host == str(address) else f"{host} ({address})"
-    wider = {Mode.LOOPBACK: tr("；院内其他机器用 --guard internal", "; --guard internal for another machine in the house")}
+    wider = {
+        Mode.LOOPBACK: tr("；院内其他机器用 --guard internal", "; --guard internal for another machine in the house")
+    }
     return UsageError(
         tr(
             f"防护模式 {mode} 不允许目标地址 {shown}",

@@ -6,7 +6,6 @@ Counts only, never addresses: the evidence goes into reports that leave the hous
 from __future__ import annotations
 
 import fcntl
-import os
 import re
 import socket
 import struct
@@ -140,9 +139,9 @@ def own_sockets() -> OwnSockets:
 
 def _descriptors() -> list[str]:
     links = []
-    for name in os.listdir("/proc/self/fd"):
+    for entry in Path("/proc/self/fd").iterdir():
         try:
-            links.append(os.readlink(f"/proc/self/fd/{name}"))
+            links.append(str(entry.readlink()))
         except OSError:
             continue  # closed meanwhile
     return links

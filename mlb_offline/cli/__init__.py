@@ -16,7 +16,6 @@ from typing import NoReturn
 from mlb_offline.errors import Exit, MlbError
 from mlb_offline.language import Language, set_language, tr
 
-
 UNTOUCHED = frozenset({"keys", "policy", "log", "verify", "doctor"})
 """Commands that touch neither a model nor a bundle's content: they go on where the kernel has no guard to offer."""
 

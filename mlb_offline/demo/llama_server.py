@@ -70,7 +70,7 @@ def make_app(model: Path, alias: str, context: int) -> Any:
     llama_cpp = load()
     os.environ.pop("CONFIG_FILE", None)
 
-    class FreshLlama(llama_cpp.Llama):  # type: ignore[misc]
+    class FreshLlama(llama_cpp.Llama):  # type: ignore[misc, name-defined]
         def create_chat_completion(self, *arguments: Any, **options: Any) -> Any:
             self.reset()
             return super().create_chat_completion(*arguments, **options)

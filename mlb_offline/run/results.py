@@ -51,8 +51,8 @@ class Session:
 
     Attributes:
         ended: None where the process was killed, or is at work still.
-        ending: ``finished``, ``operator``, ``target``, ``storage``, ``egress``, ``error``, ``killed``; ``open`` for a last
-            session that has not said how it ended.
+        ending: ``finished``, ``operator``, ``target``, ``storage``, ``egress``, ``error``, ``killed``; ``open`` for a
+            last session that has not said how it ended.
         details: body of its first event: concurrency, probe, attempt, state, rollback override, egress evidence.
         egress_at_end: evidence when it ended; None where it has not said how.
     """

@@ -157,7 +157,7 @@ async def _work(
         try:
             engine = Engine(prepared.target, prepared.plan, writer, pending, limits=limits, tally=tally)
             await writer.commit([_beginning(prepared, store, probe, engine.workers)])
-            await _drive(engine, tally, display, writer, prepared, store.directory)
+            await _drive(engine, tally, display, writer, prepared=prepared, directory=store.directory)
         finally:
             await writer.close()
     return Summary(store.directory, store.header.id, tally.totals, store.outcome_counts(), tally.retries, tally.rate())
@@ -190,7 +190,7 @@ def _beginning(prepared: Prepared, store: RunStore, probe: Mapping[str, Any], wo
 
 
 async def _drive(
-    engine: Engine, tally: Tally, display: Display, writer: Writer, prepared: Prepared, directory: Path
+    engine: Engine, tally: Tally, display: Display, writer: Writer, *, prepared: Prepared, directory: Path
 ) -> None:
     """Run the engine under signals and a display, and log how it ended and what the evidence was then."""
     endpoint = prepared.target.description.get("endpoint")

@@ -1,4 +1,7 @@
-"""Runs made up for the report's tests, and the golden page: ``python tests/report/report_cases.py`` writes it anew."""
+"""Runs made up for the report's tests, and the golden pages.
+
+``PYTHONPATH=tests python tests/report/report_cases.py`` writes them anew.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import rfc8785
+from egress_cases import egress_of
 
-from mlb_offline.airgap.filters import Profile, digest, program
-from mlb_offline.airgap.modes import Mode
-from mlb_offline.airgap.probes import expected
 from mlb_offline.benchmark.catalogue import DATASETS, Metric
 from mlb_offline.policy.model import Policy, load_policy, parse_policy
 from mlb_offline.report.build import sign
@@ -56,44 +57,6 @@ role = "医务处"
 date = 2026-01-05
 """
 SMALL = {"CMExam": 12, "CMeEE": 8}
-
-
-def egress_of(mode: str = "unix-only", **changes: Any) -> dict[str, Any]:
-    """Evidence as a session under this guard takes it on a machine with one network card."""
-    guarded = mode != "none"
-    profile = Profile.UNIX if mode == "unix-only" else Profile.TCP
-    card = {"rx_bytes": 91_234, "rx_packets": 412, "tx_bytes": 4_321, "tx_packets": 57}
-    still = {"rx_bytes": 0, "rx_packets": 0, "tx_bytes": 0, "tx_packets": 0}
-    sockets = {"tcp": 3, "tcp6": 1, "udp": 2, "udp6": 0, "raw": 0, "raw6": 0, "packet": 0, "netlink": 4, "unix": 31}
-    port = 0 if mode == "unix-only" else 8000
-    process = {
-        "seccomp": 2 if guarded else 0,
-        "filters": 1 if guarded else 0,
-        "no_new_privs": guarded,
-        "filter_sha256": digest(program(profile, "x86_64")) if guarded else None,
-        "landlock": {"abi": 6, "scoped": True, "port": port, "threads": 1} if guarded else None,
-        "unix_sockets": 9,
-        "network_sockets": 0,
-        "core_dumps": not guarded,
-        "memory_locked": guarded,
-    }
-    return {
-        "mode": mode,
-        "probes": dict(expected(Mode(mode))),
-        "process": process,
-        "network": {
-            "empty": False,
-            "interfaces": [{"name": "eth0", "up": True, **card}, {"name": "lo", "up": True, **still}],
-            "interfaces_in_all": 2,
-            "routes": 3,
-            "default_route": True,
-            "sockets": sockets,
-        },
-        "swap": False,
-        "peer": {"path": "/run/model.sock", "pid": 0, "uid": 1000, "gid": 1000},
-        "image": {"manifest_sha256": "7c" * 32, "files": 5678},
-        **changes,
-    }
 
 
 def policy_of(text: str | None) -> Policy:

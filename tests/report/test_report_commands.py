@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import report_cases as cases
 import rfc8785
+from egress_cases import egress_of
 
 from mlb_offline.cli import main
 from mlb_offline.errors import Exit
@@ -80,6 +81,7 @@ def make_run(folder: Path, policy: str | None = None, **changes: object) -> Path
         "attempt": 1,
         "attempts_on_bundle": 1,
         "concurrency": 1,
+        "egress": egress_of(results.identity["guard_mode"]),
         "probe": {},
         "rollback_override": False,
         "state_created": True,
@@ -95,7 +97,12 @@ def make_run(folder: Path, policy: str | None = None, **changes: object) -> Path
         kind = Outcome.UNREADABLE if kind is Outcome.FAILED else kind
         ends[kind.value] += 1
         store.apply([Sent(slot, 1), Answered(slot, 1, response, Score(kind, score.tp, score.fp, score.fn, ""))])
-    store.apply([Noted(EventType.FINISHED, {"items": len(results.outcomes), "outcomes": dict(ends)})])
+    ended = {
+        "egress": egress_of(results.identity["guard_mode"]),
+        "items": len(results.outcomes),
+        "outcomes": dict(ends),
+    }
+    store.apply([Noted(EventType.FINISHED, ended)])
     store.close()
     return folder / "run"
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import report_cases as cases
 import rfc8785
+from egress_cases import egress_of
 from pydantic import ValidationError
 
 from mlb_offline.errors import InputError, TrustError
@@ -230,10 +231,11 @@ def test_a_pass_that_outlives_the_calendar_has_an_end_all_the_same() -> None:
 
 
 def session(started: str, ended: str | None, ending: str) -> dict[str, Any]:
-    return {"started": f"2026-03-{started}:00Z", "ended": ended and f"2026-03-{ended}:00Z", "ending": ending}
+    times = {"started": f"2026-03-{started}:00Z", "ended": ended and f"2026-03-{ended}:00Z"}
+    return {**times, "ending": ending, "egress": egress_of(), "egress_at_end": ended and egress_of()}
 
 
-FINISHED = {"started": "2026-03-02T08:00:00.000Z", "ended": "2026-03-03T09:30:00.250Z", "ending": "finished"}
+FINISHED = session("02T08:00", "03T09:30", "finished") | {"ended": "2026-03-03T09:30:00.250Z"}
 SESSIONS: dict[str, list[dict[str, Any]]] = {
     "none": [],
     "not finished": [session("02T08:00", "03T09:30", "operator")],

@@ -170,7 +170,7 @@ def test_a_key_with_a_passphrase_is_opened_with_its_file_and_named_in_the_resume
     assert f"--resume '{tmp_path}/x y'" in command
     assert f"--passphrase-file {tmp_path}/pass" in command
     assert "geheim" not in command
-    assert command.endswith("--allow-rollback")
+    assert command.endswith("--allow-rollback --guard none")  # this process is under no guard
     from mlb_offline.trust.keys import load_recipient_key
 
     assert read_results(tmp_path / "run", load_recipient_key(key, "geheim")).indicative == (

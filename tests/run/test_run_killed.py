@@ -40,7 +40,15 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> World:
 async def start(*words: object) -> asyncio.subprocess.Process:
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "mlb_offline", *map(str, words), stdout=pipe, stderr=pipe, env=ENVIRONMENT
+        sys.executable,
+        "-m",
+        "mlb_offline",
+        "--guard",
+        "loopback",
+        *map(str, words),
+        stdout=pipe,
+        stderr=pipe,
+        env=ENVIRONMENT,
     )
 
 

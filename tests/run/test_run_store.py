@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import rfc8785
+from egress_cases import egress_of
 from run_world import FakeTarget, World, run
 
 from mlb_offline.errors import InputError, TargetError, TrustError, UsageError
@@ -37,6 +38,7 @@ BEGUN = Noted(
         "attempt": 1,
         "attempts_on_bundle": 1,
         "concurrency": 1,
+        "egress": egress_of("none"),
         "probe": {},
         "rollback_override": False,
         "state_created": False,

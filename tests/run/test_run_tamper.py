@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import rfc8785
+from egress_cases import egress_of
 from run_world import FakeTarget, World, right_answer, run
 
 from mlb_offline.errors import InputError, MlbError, TrustError
@@ -311,7 +312,7 @@ def never_finished(story: Told) -> None:
     del story[place(story, "item.scored", CHOICE) :]
 
 
-INTERRUPTED = {"done": 0, "reason": "operator"}
+INTERRUPTED = {"done": 0, "egress": egress_of("none"), "reason": "operator"}
 IMPOSSIBLE: dict[str, tuple[Callable[[Told], Any], str]] = {
     "an outcome after the end": (append_outcome, "after the run had finished"),
     "a session after the end": (lambda s: s.append((s[0][0], "session.interrupted", INTERRUPTED)), "had finished"),
@@ -362,7 +363,7 @@ IMPOSSIBLE: dict[str, tuple[Callable[[Told], Any], str]] = {
     "two first sessions": (lambda s: s.insert(1, s[1]), "begins with session.started"),
     "a second beginning": (lambda s: s.insert(3, s[0]), "only the first event"),
     "an interruption that counts ahead": (
-        lambda s: s.insert(2, (s[0][0], "session.interrupted", {"done": 1, "reason": "operator"})),
+        lambda s: s.insert(2, (s[0][0], "session.interrupted", {**INTERRUPTED, "done": 1})),
         "more outcomes than there are",
     ),
 }
@@ -415,8 +416,8 @@ MISSHAPEN: dict[str, Callable[[Told], Any]] = {
     "a probe that is no object": lambda s: body(s, "session.started").update(probe="m"),
     "an unknown state of the state folder": lambda s: body(s, "session.started").update(state_note="fine"),
     "no time": lambda s: body(s, "session.started").update(state_since="today"),
-    "an unknown reason": lambda s: s.insert(2, (s[0][0], "session.interrupted", {"done": 0, "reason": "whim"})),
-    "a reason that is no text": lambda s: s.insert(2, (s[0][0], "session.interrupted", {"done": 0, "reason": []})),
+    "an unknown reason": lambda s: s.insert(2, (s[0][0], "session.interrupted", {**INTERRUPTED, "reason": "whim"})),
+    "a reason that is no text": lambda s: s.insert(2, (s[0][0], "session.interrupted", {**INTERRUPTED, "reason": []})),
     "an unknown kind": lambda s: body(s, "response.received", CHOICE).update(kind="rumour"),
     "no digest": lambda s: body(s, "response.received", CHOICE).update(record="x"),
     "an unknown outcome": lambda s: body(s, "item.scored", CHOICE).update(outcome="best"),
