@@ -1,4 +1,5 @@
-# The whole development manual: `make setup`, `make demo`, `make test`.
+# The whole development manual: `make setup`, `make demo`, `make test`; for the image `make image`, `make image-test`,
+# `make release`.
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -8,7 +9,19 @@ export CMAKE_ARGS := -DLLAVA_BUILD=OFF -DCMAKE_PROJECT_llama.cpp_INCLUDE=$(CURDI
   -DGGML_NATIVE=OFF -DGGML_BACKEND_DL=ON -DGGML_CPU_ALL_VARIANTS=ON \
   -DCMAKE_INSTALL_BINDIR=llama_cpp/lib -DCMAKE_INSTALL_LIBDIR=llama_cpp/lib
 
-.PHONY: setup demo test lint types unit bench lock docs clean
+ARCH ?= amd64
+BASE ?= docker.io/library/debian:bookworm-slim
+ENGINE ?= $(shell command -v docker >/dev/null 2>&1 && docker info >/dev/null 2>&1 && echo docker || echo podman)
+# Rootful podman in a machine without its own cgroups needs these (Docker takes neither).
+BUILD_FLAGS ?= $(if $(findstring podman,$(ENGINE)),--isolation=chroot --pull=never --format docker)
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' mlb_offline/__init__.py)
+REVISION = $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+EPOCH = $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+IMAGE ?= localhost/mlb-offline:$(VERSION)
+WHEELHOUSE := build/wheelhouse/$(ARCH)
+TINY := build/image/models/mlb-tiny-random.gguf
+
+.PHONY: setup demo test lint types unit bench lock docs wheelhouse image image-test release llama clean
 
 setup: $(STAMP)
 
@@ -17,7 +30,15 @@ $(STAMP): requirements/build.txt requirements/dev.txt requirements/llama.cmake p
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r requirements/dev.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	ls $(VENV)/lib/python3*/site-packages/llama_cpp/lib/libggml-cpu-*.so >/dev/null 2>&1 || $(MAKE) llama
 	touch $@
+
+# pip's cache can hold a wheel that was compiled otherwise, for one machine only: out with it, and compile anew.
+llama:
+	-$(PY) -m pip cache remove 'llama_cpp_python*'
+	mkdir -p build && awk '/^[a-z]/ { on = /^llama-cpp-python==/ } on' requirements/dev.txt > build/llama.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation --no-deps \
+	  --force-reinstall -r build/llama.txt
 
 demo: setup
 	$(VENV)/bin/mlb-offline demo --out demo-out
@@ -49,6 +70,22 @@ lock:
 	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes -o requirements/build.txt requirements/build.in
 	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes -o requirements/runtime.txt pyproject.toml
 	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --extra demo --extra dev -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
+
+wheelhouse: $(WHEELHOUSE)/requirements.txt
+
+$(WHEELHOUSE)/requirements.txt: $(STAMP) requirements/runtime.txt requirements/llama.cmake deploy/wheelhouse.py \
+    $(shell git ls-files mlb_offline)
+	$(PY) deploy/wheelhouse.py $(WHEELHOUSE)
+
+# The demonstration's model, written here because the image does without the package that writes it.
+$(TINY): $(STAMP) mlb_offline/demo/tiny_gguf.py
+	mkdir -p $(@D)
+	$(PY) -m mlb_offline.demo.tiny_gguf $@
+
+image: wheelhouse $(TINY)
+	$(ENGINE) build $(BUILD_FLAGS) --build-arg BASE=$(BASE) --build-arg ARCH=$(ARCH) --build-arg VERSION=$(VERSION) \
+	  --build-arg REVISION=$(REVISION) --build-arg SOURCE_DATE_EPOCH=$(EPOCH) --platform linux/$(ARCH) \
+	  --tag $(IMAGE) .
 
 clean:
 	rm -rf build demo-out .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -75,11 +75,12 @@ class State:
         found = self._read(_ROLLBACK).get("seen", {}).get(_key(publisher, series, dataset))
         return None if found is None else _seen(found, self.folder / _ROLLBACK)
 
-    def latest_signed(self, publisher: str) -> str | None:
-        """The latest time of signing in any bundle of this publisher (key id) seen."""
+    def latest_signed(self, publisher: str | None = None) -> str | None:
+        """The latest time of signing in any bundle seen, of this publisher (key id) or of any."""
         seen = self._read(_ROLLBACK).get("seen", {})
         file = self.folder / _ROLLBACK
-        times = [_seen(value, file).signed for key, value in seen.items() if key.startswith(f"{publisher} ")]
+        start = "" if publisher is None else f"{publisher} "
+        times = [_seen(value, file).signed for key, value in seen.items() if key.startswith(start)]
         return max(times, default=None)
 
     def advance(self, publisher: str, series: str, datasets: list[str], seen: Seen) -> bool:
@@ -233,6 +234,25 @@ def open_state(path: Path | None) -> State:
     return State(folder, created=not known)
 
 
+def existing_state(path: Path) -> State | None:
+    """The state folder as it stands, for a look: nothing is made or locked. None where nothing is recorded yet.
+
+    Raises:
+        InputError: it cannot be read.
+        TrustError: it is damaged.
+    """
+    try:
+        if not (path / _STATE).exists():
+            return None
+    except OSError as error:
+        raise _unusable(path, error) from None
+    state = State(path, created=False)
+    state.since()
+    state.latest_signed()
+    state._read(_ATTEMPTS)
+    return state
+
+
 def default_folder() -> Path:
     """Where state is kept unless ``--state`` says otherwise."""
     named = os.environ.get("MLB_STATE")
@@ -252,6 +272,7 @@ def _seen(value: Any, file: Path) -> Seen:
         or set(value) != {"version", "signed"}
         or type(value["version"]) is not int
         or not isinstance(value["signed"], str)
+        or _TIME.fullmatch(value["signed"]) is None
     ):
         raise _damaged(file)
     return Seen(value["version"], value["signed"])

@@ -8,7 +8,9 @@ import typer
 
 from mlb_offline import __version__
 from mlb_offline.cli import bundle, keys, log, policy, report
+from mlb_offline.cli.bridge import bridge_command
 from mlb_offline.cli.demo import demo_command
+from mlb_offline.cli.doctor import doctor_command
 from mlb_offline.cli.run import run_command
 from mlb_offline.cli.verify import verify_command
 from mlb_offline.language import tr
@@ -57,6 +59,9 @@ def options(
 
 
 app.command("demo", help=tr("用内置样例完成整个流程", "the whole job on the embedded default"))(demo_command)
+app.command("doctor", help=tr("什么会使运行无法进行，如何处理", "what would stop a run here, and what to do about it"))(
+    doctor_command
+)
 app.add_typer(keys.app, name="keys", help=tr("生成与查看密钥", "make and show keys"))
 app.add_typer(
     bundle.app,
@@ -68,3 +73,6 @@ app.add_typer(log.app, name="log", help=tr("核验运行日志", "verify a run's
 app.add_typer(policy.app, name="policy", help=tr("查看与检查判定策略", "show and check policies"))
 app.add_typer(report.app, name="report", help=tr("生成签名报告", "build a signed report"))
 app.command("verify", help=tr("核验报告的真实性", "verify that a report is authentic"))(verify_command)
+app.command("bridge", help=tr("把模型服务的 TCP 端口接到 Unix 套接字", "carry a server's TCP port to a Unix socket"))(
+    bridge_command
+)

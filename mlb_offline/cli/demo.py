@@ -19,16 +19,33 @@ def demo_command(
             "--out", metavar="PATH", readable=False, help=tr("输出文件夹", "folder for the reports and all else")
         ),
     ],
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            metavar="TARGET",
+            help=tr(
+                "用自己的目标代替演示模型，试走全程（结果仅供参考）",
+                "try the whole way with a target of your own instead of the demonstration's (indicative)",
+            ),
+        ),
+    ] = None,
+    target_config: Annotated[
+        Path | None,
+        typer.Option(
+            "--target-config", metavar="PATH", readable=False, help=tr("目标配置（TOML）", "target config (TOML)")
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Seal a bundle, run two targets on it, report and verify, showing every command."""
+    """Seal a bundle, run it on two targets or on one of your own, report and verify, showing every command."""
     from mlb_offline.demo.job import Demonstration
 
     def say(line: str) -> None:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
 
-    reports = Demonstration(out, say).run()
+    reports = Demonstration(out, say).run(target, target_config)
     lines = [tr("演示完成。报告：", "the demonstration is done; its reports:")]
     for report in reports:
         lines.append(f"  {report.file}  ({report.target}: {report.verdict})")

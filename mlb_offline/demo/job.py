@@ -1,8 +1,8 @@
 """The demonstration: what a hospital does, command by command, on items written for this project.
 
 Every step is a real command line, shown before it is run in a process of its own: seal a bundle, run two targets
-(a real llama.cpp server with random weights; a scripted server whose every answer is known), report, verify.
-Demonstration keys are made anew and can never pass.
+(a real llama.cpp model with random weights; a scripted server whose every answer is known), report, verify. With a
+target of the hospital's own it does the same on that one. Demonstration keys are made anew and can never pass.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from mlb_offline.airgap.guard import current as current_guard
 from mlb_offline.bundle.source import Source, read_source
-from mlb_offline.demo.llama_server import llama_server, require_extra
+from mlb_offline.demo.llama_server import has_extra, llama_server
 from mlb_offline.demo.replies import scripted_replies
 from mlb_offline.demo.scripted import scripted_server
-from mlb_offline.demo.tiny_gguf import write_tiny_gguf
+from mlb_offline.demo.tiny_gguf import NAME, write_tiny_gguf
 from mlb_offline.errors import Exit, InputError, MlbError
 from mlb_offline.installation import data_folder
 from mlb_offline.language import current, tr
 from mlb_offline.trust.keys import KeyKind, new_key
 
 MARKER = ".mlb-offline-demo"
-LLAMA, SCRIPTED = "llama-random", "scripted"
+LLAMA, SCRIPTED, OWN = "llama-random", "scripted", "own-target"
 _LLAMA_CONFIG = "max_tokens = 48\ntimeout_s = 120\n"
 
 
@@ -59,22 +60,26 @@ class Demonstration:
         say: receives each line of what happens.
 
     Raises:
-        InputError: the folder holds something else, or cannot be written.
-        UsageError: the ``demo`` extra is not installed.
+        InputError: the data beside the package is missing.
     """
 
     def __init__(self, out: Path, say: Callable[[str], None]) -> None:
-        require_extra()
         self._out = out
         self._say = say
         self._source = data_folder() / "bundles" / "src" / "demo"
         self._bundle = out / "demo.mlbb"
         self._keys, self._trust = out / "keys", out / "trust"
 
-    def run(self) -> list[DemoReport]:
+    def run(self, target: str | None = None, target_config: Path | None = None) -> list[DemoReport]:
         """Do all of it; the reports stand in ``out/<target>/report.html``.
 
+        Args:
+            target: a target spec to be evaluated instead of the demonstration's own two.
+            target_config: its config file.
+
         Raises:
+            InputError: the folder holds something else, or cannot be written.
+            UsageError: there is neither the tiny model nor the package that writes it.
             StepError: a command failed; its own message went to stderr.
             TargetError: a demonstration server did not start.
         """
@@ -85,6 +90,11 @@ class Demonstration:
         self._command(
             "bundle", "build", self._source, "--sign-key", sign, "--recipient", recipient, "--out", self._bundle
         )
+        if target is not None:
+            folder = self._folder(OWN)
+            config = () if target_config is None else ("--target-config", target_config)
+            self._evaluate(folder, target, *config)
+            return [self._report(folder, None)]
         source = read_source(self._source)
         # A Unix socket's path may not be longer than 107 bytes: the demonstration's own folder may be.
         with tempfile.TemporaryDirectory(prefix="mlb-demo-") as sockets:
@@ -108,11 +118,17 @@ class Demonstration:
 
     def _llama(self, sockets: Path) -> DemoReport:
         folder = self._folder(LLAMA)
-        model = write_tiny_gguf(folder / "tiny-random.gguf")
-        (folder / "target.toml").write_text(_LLAMA_CONFIG, encoding="utf-8")
+        shipped = data_folder() / "models" / f"{NAME}.gguf"
+        model = shipped if shipped.is_file() else write_tiny_gguf(folder / "tiny-random.gguf")
+        config = folder / "target.toml"
+        config.write_text(_LLAMA_CONFIG, encoding="utf-8")
+        if not has_extra():  # as in the image, which carries no server
+            self._say(tr("在进程内载入 llama.cpp 模型（随机权重）", "a llama.cpp model in process (random weights)"))
+            self._evaluate(folder, f"gguf:{model}", "--target-config", config)
+            return self._report(folder, None)
         self._say(tr("启动 llama.cpp 服务器（随机权重）", "starting a llama.cpp server (random weights)"))
         with llama_server(model, unix=sockets / "llama.sock", log=folder / "server.log") as server:
-            self._evaluate(folder, server.target, "--target-config", folder / "target.toml")
+            self._evaluate(folder, server.target, "--target-config", config)
         return self._report(folder, None)
 
     def _scripted(self, sockets: Path, source: Source) -> DemoReport:
@@ -155,7 +171,8 @@ class Demonstration:
         return dict(json.loads(self._run(words, stdout=subprocess.PIPE)))
 
     def _run(self, words: Sequence[str | Path], stdout: int | TextIO) -> str:
-        command = [sys.executable, "-m", "mlb_offline", "--lang", current(), *(str(word) for word in words)]
+        options = ["--lang", current(), "--guard", current_guard().mode.value]
+        command = [sys.executable, "-m", "mlb_offline", *options, *(str(word) for word in words)]
         environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
         done = subprocess.run(command, stdout=stdout, check=False, env=environment, encoding="utf-8")  # noqa: S603
         if done.returncode != Exit.DONE:

@@ -52,7 +52,7 @@ def require_extra() -> None:
     Raises:
         UsageError: it is not; the message names what is missing.
     """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
+    missing = _missing()
     if missing:
         raise UsageError(
             tr(
@@ -61,6 +61,15 @@ def require_extra() -> None:
             ),
             remedy=tr("运行 make setup，或安装 mlb-offline[demo]", "run make setup, or install mlb-offline[demo]"),
         )
+
+
+def has_extra() -> bool:
+    """Whether what the server needs is installed."""
+    return not _missing()
+
+
+def _missing() -> list[str]:
+    return [name for name in _NEEDED if find_spec(name) is None]
 
 
 def make_app(model: Path, alias: str, context: int) -> Any:

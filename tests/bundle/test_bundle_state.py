@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlb_offline.bundle.state import Seen, State, default_folder, open_state
+from mlb_offline.bundle.state import Seen, State, default_folder, existing_state, open_state
 from mlb_offline.errors import InputError, TrustError
 
 PUBLISHER = "a" * 64
@@ -52,6 +52,21 @@ def test_the_latest_signature_is_that_of_the_publisher_whatever_the_series(state
     state.advance(PUBLISHER, "t", ["A"], Seen(1, "2026-02-01T00:00:00Z"))
     state.advance("b" * 64, "t", ["A"], Seen(1, "2027-02-01T00:00:00Z"))
     assert state.latest_signed(PUBLISHER) == "2026-02-01T00:00:00Z"
+    assert state.latest_signed() == "2027-02-01T00:00:00Z"
+
+
+def test_a_look_makes_nothing_and_refuses_what_is_damaged(tmp_path):
+    assert existing_state(tmp_path / "none") is None
+    assert not (tmp_path / "none").exists()
+    open_state(tmp_path / "s").advance(PUBLISHER, "s", ["A"], Seen(1, "2026-01-01T00:00:00Z"))
+    before = sorted(tmp_path.rglob("*"))
+    assert existing_state(tmp_path / "s").latest_signed() == "2026-01-01T00:00:00Z"
+    assert sorted(tmp_path.rglob("*")) == before
+    for name in ("rollback.json", "attempts.json", "state.json"):
+        (tmp_path / "s" / name).write_text("{")
+        with pytest.raises(TrustError, match="damaged"):
+            existing_state(tmp_path / "s")
+        (tmp_path / "s" / name).unlink()
 
 
 def test_attempts_are_counted_by_target_and_bundle_and_once_a_run(state):
@@ -127,6 +142,7 @@ DAMAGE = [
     seen('{"version": 1}'),
     seen("1"),
     seen('{"version": 1, "signed": 2}'),
+    seen('{"version": 1, "signed": "soon"}'),
 ]
 
 

@@ -60,7 +60,9 @@ def test_help_loads_no_heavy_library(arguments: list[str]) -> None:
     assert loaded_modules(*arguments) & HEAVY == set()
 
 
-@pytest.mark.parametrize("arguments", [["run", "--help"], ["bundle", "build", "--help"], ["demo", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["run", "--help"], ["bundle", "build", "--help"], ["demo", "--help"], ["doctor", "--help"]]
+)
 def test_help_of_a_command_loads_no_more_than_typer_does(arguments: list[str]) -> None:
     assert loaded_modules(*arguments) & HEAVY <= {"pydantic"}
 
