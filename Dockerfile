@@ -17,7 +17,9 @@ RUN python3 -m venv --without-pip /opt/mlb-offline/venv \
       --find-links /wheelhouse --require-hashes --requirement /wheelhouse/requirements.txt \
  && cd /opt/mlb-offline/venv && rm -rf bin/pip* bin/activate* bin/Activate* include share \
       lib/python3*/site-packages/pip lib/python3*/site-packages/pip-*.dist-info \
-      lib/python3*/site-packages/llama_cpp/server \
+      lib/python3*/site-packages/llama_cpp/server lib/python3*/site-packages/llama_cpp/lib/pkgconfig \
+      lib/python3*/site-packages/llama_cpp/lib/cmake lib/python3*/site-packages/include \
+      lib/python3*/site-packages/*.dist-info/RECORD \
  && /opt/mlb-offline/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/mlb-offline/venv/lib
 COPY bundles /opt/mlb-offline/bundles
 COPY models /opt/mlb-offline/models
@@ -37,7 +39,7 @@ RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3 libgomp1 \
  && apt-get clean \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/cache/ldconfig/aux-cache /var/log/* \
-      /var/lib/dpkg/*-old /usr/share/doc/* /usr/share/man/* /usr/share/info/* /usr/share/locale/* /tmp/* /root/.cache \
+      /var/lib/dpkg/*-old /usr/share/doc/* /usr/share/man/* /usr/share/info/* /usr/share/locale/* /tmp/* /root/.cache /root/.bashrc /root/.profile \
  && find / -xdev -name __pycache__ -type d -prune -exec rm -rf {} + \
  && mkdir --mode=1777 /state /work
 COPY --from=build /opt/mlb-offline /opt/mlb-offline

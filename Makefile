@@ -13,11 +13,13 @@ ARCH ?= amd64
 BASE ?= docker.io/library/debian:bookworm-slim
 ENGINE ?= $(shell command -v docker >/dev/null 2>&1 && docker info >/dev/null 2>&1 && echo docker || echo podman)
 # Rootful podman in a machine without its own cgroups needs these (Docker takes neither).
-BUILD_FLAGS ?= $(if $(findstring podman,$(ENGINE)),--isolation=chroot --pull=never --format docker)
+BUILD_FLAGS ?= $(if $(findstring podman,$(ENGINE)),--isolation=chroot --pull=never --format docker --timestamp $(EPOCH))
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' mlb_offline/__init__.py)
 REVISION = $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 EPOCH = $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 IMAGE ?= localhost/mlb-offline:$(VERSION)
+RELEASE ?= build/release/mlb-offline-$(VERSION)-$(ARCH)
+MEDIA_MB ?= 4000
 WHEELHOUSE := build/wheelhouse/$(ARCH)
 TINY := build/image/models/mlb-tiny-random.gguf
 
@@ -30,10 +32,10 @@ $(STAMP): requirements/build.txt requirements/dev.txt requirements/llama.cmake p
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r requirements/dev.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	ls $(VENV)/lib/python3*/site-packages/llama_cpp/lib/libggml-cpu-*.so >/dev/null 2>&1 || $(MAKE) llama
+	cmp -s requirements/llama.cmake $(VENV)/lib/python3*/site-packages/llama_cpp/lib/recipe.cmake || $(MAKE) llama
 	touch $@
 
-# pip's cache can hold a wheel that was compiled otherwise, for one machine only: out with it, and compile anew.
+# pip's cache can hold a wheel that was compiled otherwise, such as for one machine only: out with it, and compile anew.
 llama:
 	-$(PY) -m pip cache remove 'llama_cpp_python*'
 	mkdir -p build && awk '/^[a-z]/ { on = /^llama-cpp-python==/ } on' requirements/dev.txt > build/llama.txt
@@ -83,9 +85,19 @@ $(TINY): $(STAMP) mlb_offline/demo/tiny_gguf.py
 	$(PY) -m mlb_offline.demo.tiny_gguf $@
 
 image: wheelhouse $(TINY)
-	$(ENGINE) build $(BUILD_FLAGS) --build-arg BASE=$(BASE) --build-arg ARCH=$(ARCH) --build-arg VERSION=$(VERSION) \
+	$(ENGINE) build $(BUILD_FLAGS) $(CACHE) --build-arg BASE=$(BASE) --build-arg ARCH=$(ARCH) --build-arg VERSION=$(VERSION) \
 	  --build-arg REVISION=$(REVISION) --build-arg SOURCE_DATE_EPOCH=$(EPOCH) --platform linux/$(ARCH) \
 	  --tag $(IMAGE) .
+
+# The engine's global and run flags for machines that need some: MLB_ENGINE, MLB_FLAGS.
+image-test: image
+	MLB_IMAGE=$(IMAGE) MLB_ENGINE="$(or $(MLB_ENGINE),$(ENGINE))" MLB_FLAGS="$(MLB_FLAGS)" \
+	  $(PY) -m pytest tests/image --no-header -s
+
+release: image
+	$(PY) deploy/release.py --engine "$(ENGINE)" --image $(IMAGE) --version $(VERSION) --revision $(REVISION) \
+	  --arch $(ARCH) --base $(BASE) --epoch $(EPOCH) --media-mb $(MEDIA_MB) --out $(RELEASE) \
+	  $(if $(RELEASE_KEY),--key $(RELEASE_KEY))
 
 clean:
 	rm -rf build demo-out .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

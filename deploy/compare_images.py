@@ -30,9 +30,9 @@ def exported(engine: list[str], image: str) -> Iterator[tarfile.TarFile]:
     """The root file system of an image, as a stream of its files."""
     made = subprocess.run([*engine, "create", image], check=True, capture_output=True, text=True).stdout.strip()
     try:
-        with subprocess.Popen([*engine, "export", made], stdout=subprocess.PIPE) as process:
-            with tarfile.open(fileobj=process.stdout, mode="r|") as content:
-                yield content
+        process = subprocess.Popen([*engine, "export", made], stdout=subprocess.PIPE)
+        with process, tarfile.open(fileobj=process.stdout, mode="r|") as content:
+            yield content
     finally:
         subprocess.run([*engine, "rm", made], check=True, capture_output=True)
 
@@ -50,6 +50,7 @@ def read(engine: list[str], image: str) -> tuple[dict[str, Entry], dict[str, flo
 
 
 def main(engine: str, one: str, other: str) -> int:
+    """Say what differs."""
     (first, first_times), (second, second_times) = read(engine.split(), one), read(engine.split(), other)
     differing = [name for name in sorted(first.keys() | second.keys()) if first.get(name) != second.get(name)]
     for name in differing:

@@ -23,6 +23,7 @@ here=$(cd -- "$(dirname -- "$0")" && pwd)
 version=@VERSION@
 image=${MLB_IMAGE:-localhost/mlb-offline:$version}
 user=${MLB_USER:-$(id -u):$(id -g)}
+watch=no
 relabel=${MLB_RELABEL:+,$MLB_RELABEL}
 
 say() { printf '%s\n' "$*" >&2; }
@@ -71,6 +72,8 @@ contained() {
     --security-opt no-new-privileges --ulimit core=0 --env "LC_MESSAGES=${LC_ALL:-${LC_MESSAGES:-${LANG:-C}}}" "$@"
   [ -z "${MLB_MEMORY:-}" ] || set -- --memory "$MLB_MEMORY" --memory-swap "$MLB_MEMORY" "$@"
   case $engine in *podman*) [ "$(id -u)" = 0 ] || set -- --userns keep-id "$@" ;; esac
+  # A health check is for what runs long; elsewhere it is only noise.
+  [ "$watch" = yes ] || set -- --no-healthcheck "$@"
   if [ -t 0 ] && [ -t 1 ] && [ -t 2 ]; then set -- --tty "$@"; fi
   # shellcheck disable=SC2086 # these two may hold several words
   exec $engine run --rm --interactive ${MLB_FLAGS:-} "$@"
@@ -82,6 +85,7 @@ bridge() {
   case $listen in unix:/*) ;; *) fail 2 "bridge needs unix:/ABSOLUTE/PATH / 须为 unix:绝对路径" ;; esac
   folder=$(dirname -- "${listen#unix:}")
   [ -d "$folder" ] || fail 3 "$folder is not there / 文件夹不存在"
+  watch=yes
   # It needs the network, and so gets nothing else: no key, no bundle, no state.
   contained host --volume "$folder:$folder:rw$relabel" "$image" bridge --listen "$listen" --to "$to" "$@"
 }
@@ -97,6 +101,7 @@ evaluate() {
 "
     evaluate "$@"
   fi
+  [ "${1:-}" != run ] || watch=yes
   count=$#
   while IFS= read -r folder; do
     [ -z "$folder" ] || set -- "$@" --volume "$folder:$folder:ro$relabel"

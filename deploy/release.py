@@ -24,6 +24,7 @@ _DATA = "opt/mlb-offline/"
 
 
 def main() -> None:
+    """Make the release that the arguments describe."""
     options = _options()
     out: Path = options.out
     shutil.rmtree(out, ignore_errors=True)

@@ -91,7 +91,9 @@ def make_sbom(inventory: Inventory, *, version: str, arch: str, made: datetime) 
     ]
     engine = next(one for one in inventory.python if one[0].replace("-", "_") == "llama_cpp_python")
     for name, digest in inventory.native.items():
-        library = Component(name=name, version=f"in llama-cpp-python {engine[1]}", type=ComponentType.LIBRARY, bom_ref=name)
+        library = Component(
+            name=name, version=f"in llama-cpp-python {engine[1]}", type=ComponentType.LIBRARY, bom_ref=name
+        )
         library.hashes.add(HashType(alg=HashAlgorithm.SHA_256, content=digest))
         library.licenses.add(DisjunctiveLicense(id="MIT"))
         components.append(library)

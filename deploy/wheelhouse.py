@@ -11,7 +11,6 @@ container of the base image). The build of the image fails where they do not fit
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
 import subprocess
 import sys
@@ -21,20 +20,21 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements" / "runtime.txt"
 _PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
-_VARIANT = re.compile(r"llama_cpp/lib/libggml-cpu-\w+\.so")
+RECIPE = ROOT / "requirements" / "llama.cmake"
 
 
 def main(out: Path) -> None:
+    """Fill the folder."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     _collect(out)
-    if not _has_variants(out):
-        # A wheel that an earlier build left in pip's cache, compiled for one machine only.
+    if not _by_recipe(out):
+        # A wheel that an earlier build left in pip's cache, compiled otherwise.
         subprocess.run([*_PIP, "cache", "remove", "llama_cpp_python*"], check=True)
         next(out.glob("llama_cpp_python-*")).unlink()
         _collect(out)
-    if not _has_variants(out):
-        sys.exit("llama-cpp-python was compiled without the variants of its CPU backend: run `make wheelhouse`")
+    if not _by_recipe(out):
+        sys.exit("llama-cpp-python was not compiled as requirements/llama.cmake says: run `make wheelhouse`")
     own = [*_PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(out), str(ROOT)]
     subprocess.run(own, check=True)
     lines = [f"{_requirement(wheel)} --hash=sha256:{_digest(wheel)}\n" for wheel in sorted(out.glob("*.whl"))]
@@ -48,10 +48,10 @@ def _collect(out: Path) -> None:
     subprocess.run([*_PIP, "wheel", "--no-build-isolation", "--wheel-dir", str(out), *locked], check=True)
 
 
-def _has_variants(out: Path) -> bool:
-    wheel = next(out.glob("llama_cpp_python-*.whl"))
-    with zipfile.ZipFile(wheel) as content:
-        return any(_VARIANT.fullmatch(name) for name in content.namelist())
+def _by_recipe(out: Path) -> bool:
+    with zipfile.ZipFile(next(out.glob("llama_cpp_python-*.whl"))) as content:
+        name = "llama_cpp/lib/recipe.cmake"
+        return name in content.namelist() and content.read(name) == RECIPE.read_bytes()
 
 
 def _requirement(wheel: Path) -> str:

@@ -4,9 +4,13 @@
 # bindings never load but always compile.
 set(LLAMA_BUILD_COMMON OFF)
 
-# Messages of failed assertions name source files: without the folder in which this build happened to run, so that two
-# builds give the same bytes.
+# Messages of failed assertions name source files, and the linker's build id is made of paths too: without the folder in
+# which this build happened to run, two builds give the same bytes.
 add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)
+add_link_options(-Wl,--build-id=none)
+
+# This file goes into the wheel: pip's cache tells neither options nor recipe apart, and whoever installs can compare.
+install(FILES ${CMAKE_CURRENT_LIST_FILE} DESTINATION llama_cpp/lib RENAME recipe.cmake)
 
 # Of the 14 variants of the x86 backend that upstream builds (6 minutes on 2 cores) four cover what hospitals run: any
 # 64-bit x86; AVX2 (since 2013, also Zen and Hygon); AVX-512 (since 2017); AVX-512 with VNNI (since 2019, also Zen 4).

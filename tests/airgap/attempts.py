@@ -373,7 +373,7 @@ class EarlierThread:
 
 def status() -> dict[str, Any]:
     """What the kernel says of every thread, and of a child."""
-    tasks = [Path(f"/proc/self/task/{task}/status").read_text() for task in os.listdir("/proc/self/task")]
+    tasks = [(task / "status").read_text() for task in Path("/proc/self/task").iterdir()]
     command = "grep -E '^(Seccomp|NoNewPrivs):' /proc/self/status; ulimit -c"
     child = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     return {

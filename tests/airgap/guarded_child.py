@@ -47,14 +47,13 @@ def need(program: str) -> None:
 
 
 def in_empty_network(
-    *command: object, input: str | None = None, timeout: float = 120, **environment: str | None
+    *command: object, timeout: float = 120, **environment: str | None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command in an empty network namespace; None takes a variable out of its environment."""
     need_empty_network()
     variables = {**os.environ, "PYTHONIOENCODING": "utf-8", **environment}
     return subprocess.run(
         [*_UNSHARE, *(str(word) for word in command)],
-        input=input,
         capture_output=True,
         encoding="utf-8",
         errors="replace",
@@ -107,7 +106,8 @@ def calls_of(trace: Path) -> list[Call]:
 
 def _calls(lines: Sequence[str]) -> Iterator[Call]:
     begun: dict[tuple[str, str], str] = {}
-    for line in lines:
+    for row in lines:
+        line = row
         if started := _BEGUN.fullmatch(line):
             begun[started[1], started[2]] = started[3]
             continue

@@ -109,12 +109,12 @@ def test_the_published_digests_are_those_of_the_programs(profile: Profile, machi
 
 def test_every_digest_that_was_ever_published_is_still_known() -> None:
     """Lines are added here, never taken away."""
-    assert {
+    assert {name: profile.value for name, profile in PUBLISHED.items()} == {
         "b3010801f8700088a64ac8885d41cac43f04f52c27ca988e428c9a8421e16343": "unix",
         "f79dc2eb161fe49601158bb042257a20950872edd2876df4fd9eef062e96724a": "tcp",
         "ddc8246f10b5de8247084f7300d344a231ea44034cc6002d1686f6753c1e39e4": "unix",
         "e94ab9b71b0c0d33fb85219f8571ab6c3754cca8e8bcbae7d910806998df7fee": "tcp",
-    } == {name: profile.value for name, profile in PUBLISHED.items()}
+    }
 
 
 def test_no_other_machine_has_a_program() -> None:
