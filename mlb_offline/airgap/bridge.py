@@ -186,6 +186,8 @@ class Bridge:
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
         loop.add_signal_handler(signal.SIGTERM, ended.set)
+        shown = f"unix:{self._bound.getsockname()} → {self._destination.shown}"
+        self._say(tr(f"监听 {shown}", f"listening: {shown}"))
         accepting = asyncio.create_task(self._accept())
         try:
             await ended.wait()
@@ -214,7 +216,8 @@ class Bridge:
     async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         address = str(self._destination.address)
         try:
-            pair = await asyncio.wait_for(asyncio.open_connection(address, self._destination.port), _CONNECT)
+            async with asyncio.timeout(_CONNECT):  # not wait_for, which can swallow being told to end
+                pair = await asyncio.open_connection(address, self._destination.port)
         except (OSError, TimeoutError) as error:
             self._note(False, error)
             raise
@@ -281,7 +284,6 @@ def run_bridge(
         mode = Mode.LOOPBACK if destination.address.is_loopback else Mode.INTERNAL
         guard.install(mode, keep={bound.fileno()})
         guard.confine_to_port(destination.port)
-        say(tr(f"监听 unix:{path} → {destination.shown}", f"listening: unix:{path} → {destination.shown}"))
         bridge = Bridge(bound, destination, say)
         asyncio.run(bridge.run())
         return bridge.carried

@@ -38,6 +38,10 @@ _UNWANTED = ("GGML_BACKEND_PATH", "LLAMA_CPP_LIB_PATH")
 """Variables by which llama.cpp and its bindings would load libraries from elsewhere."""
 
 
+class GuardRefusedError(EgressError):
+    """The kernel does not put up the guard, or it does not hold."""
+
+
 @dataclass(frozen=True)
 class Landlock:
     """What Landlock adds.
@@ -86,7 +90,8 @@ def install(mode: Mode, *, keep: Collection[int] = ()) -> Guard:
         keep: descriptors of sockets that are not closed.
 
     Raises:
-        EgressError: the kernel refuses, a stricter guard was inherited, or a probe succeeds that must fail.
+        GuardRefusedError: the kernel refuses, a stricter guard was inherited, or a probe succeeds that must fail.
+        EgressError: standard input, output or error is a network connection.
     """
     global _current  # noqa: PLW0603 - the guard is the process's, and cannot be taken off
     os.environ.update(ENVIRONMENT)
@@ -105,8 +110,8 @@ def install(mode: Mode, *, keep: Collection[int] = ()) -> Guard:
         kernel.install_filter(code)
     except OSError as error:
         raise _refused(error.strerror or str(error)) from None
-    _current = Guard(mode, filters.digest(code), landlock)
     require_probes(mode)
+    _current = Guard(mode, filters.digest(code), landlock)
     return _current
 
 
@@ -127,7 +132,7 @@ def confine_to_port(port: int) -> None:
     """Let TCP streams go to this port only, where the kernel's Landlock can tell ports (ABI 4).
 
     Raises:
-        EgressError: it can, but refuses.
+        GuardRefusedError: it can, but refuses.
     """
     global _current  # noqa: PLW0603 - as in ``install``
     landlock = _current.landlock
@@ -144,12 +149,12 @@ def require_probes(mode: Mode) -> None:
     """Try everything that the mode forbids.
 
     Raises:
-        EgressError: something was not as the mode promises.
+        GuardRefusedError: something was not as the mode promises.
     """
     found = probe(mode)
     wrong = sorted(name for name, result in expected(mode).items() if found[name] != result)
     if wrong and all(found[name] == "denied" for name in wrong):
-        raise EgressError(
+        raise GuardRefusedError(
             tr(
                 f"已继承更严格的防护，无法启用模式 {mode}",
                 f"a stricter guard was inherited from the process that started this one: no mode {mode} under it",
@@ -157,7 +162,7 @@ def require_probes(mode: Mode) -> None:
             remedy=tr("从不受防护的进程启动", "start it from a process that is not guarded"),
         )
     if wrong:
-        raise EgressError(
+        raise GuardRefusedError(
             tr(
                 f"出网防护没有起作用，自检未通过：{', '.join(wrong)}",
                 f"the guard does not hold; these probes failed: {', '.join(wrong)}",
@@ -209,8 +214,8 @@ def hide_memory() -> None:
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
 
 
-def _refused(why: str) -> EgressError:
-    return EgressError(
+def _refused(why: str) -> GuardRefusedError:
+    return GuardRefusedError(
         tr(f"内核没有启用出网防护：{why}", f"the kernel does not put up the guard: {why}"),
         remedy=tr(
             "需要 Linux 5.0 以上、x86_64 或 aarch64、启用 seccomp（容器用默认的 seccomp 配置即可）；"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
 
 from mlb_offline.errors import UsageError
 from mlb_offline.language import tr
@@ -31,6 +31,8 @@ class Mode(StrEnum):
 
 Address = IPv4Address | IPv6Address
 
+HOSTS = Path("/etc/hosts")
+
 
 def require_reachable(mode: Mode, spec: str) -> int | None:
     """Check that a target may be reached under a mode.
@@ -43,8 +45,7 @@ def require_reachable(mode: Mode, spec: str) -> int | None:
         the TCP port that the target needs; None where it needs none, or nothing is enforced.
 
     Raises:
-        UsageError: it is a TCP target and the mode is too strict for its address, or its host cannot be found
-            without asking the network.
+        UsageError: it is a TCP target and the mode is too strict for its address, or the hosts file does not name it.
     """
     from urllib.parse import urlsplit
 
@@ -60,7 +61,7 @@ def require_reachable(mode: Mode, spec: str) -> int | None:
         return None
     if mode is Mode.UNIX_ONLY:
         raise _too_strict(host)
-    for address in _addresses(host, port):
+    for address in addresses(host):
         if not _allowed(mode, address):
             raise _elsewhere(mode, host, address)
     return port
@@ -74,26 +75,48 @@ def _allowed(mode: Mode, address: Address) -> bool:
     return bool(mapped.is_loopback or (mapped.is_private and not mapped.is_unspecified))
 
 
-def _addresses(host: str, port: int) -> list[Address]:
-    """All addresses of a host, by the hosts file alone: name servers cannot be asked under the guard."""
+def addresses(host: str) -> list[Address]:
+    """All addresses of a host, by the hosts file alone.
+
+    The C library is not asked: it would go on to a daemon of the machine (nscd, systemd-resolved) over a Unix socket,
+    which no mode denies, and the daemon to the network.
+
+    Raises:
+        UsageError: the hosts file does not name it.
+    """
     try:
         return [ip_address(host)]
     except ValueError:
         pass
+    found = [address for address, names in _hosts() if host.lower() in names]
+    if not found and host.lower() == "localhost":
+        found = [ip_address("127.0.0.1")]
+    if found:
+        return found
+    raise UsageError(
+        tr(
+            f"hosts 文件中没有主机 {host}：出网防护下不查询网络",
+            f"the hosts file does not name {host}, and nothing else is asked under the guard",
+        ),
+        field="--target",
+        remedy=tr(f"在 --target 中写 IP 地址，或写入 {HOSTS}", f"give its IP address, or name it in {HOSTS}"),
+    )
+
+
+def _hosts() -> list[tuple[Address, set[str]]]:
+    """The lines of the hosts file (hosts(5)) as address and names; lines that are none are passed over."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise UsageError(
-            tr(
-                f"不查询网络就找不到主机 {host}：出网防护下不能使用 DNS",
-                f"the host {host} cannot be found without asking the network: the guard lets no DNS query out",
-            ),
-            field="--target",
-            remedy=tr(
-                "在 --target 中写 IP 地址，或写入 hosts 文件", "give its IP address, or name it in the hosts file"
-            ),
-        ) from None
-    return [ip_address(entry[4][0]) for entry in found]
+        text = HOSTS.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    entries = []
+    for line in text.splitlines():
+        words = line.partition("#")[0].lower().split()
+        try:
+            entries.append((ip_address(words[0]), set(words[1:])))
+        except (IndexError, ValueError):
+            continue
+    return entries
 
 
 def _too_strict(host: str) -> UsageError:

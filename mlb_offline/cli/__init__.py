@@ -50,11 +50,12 @@ def _guard(mode: str, words: list[str]) -> None:
 
     Raises:
         UsageError: there is no such mode.
-        EgressError: the kernel refuses it, and the command must not run without.
+        EgressError: the kernel refuses it and the command must not run without, or the process was started on a
+            network connection.
     """
-    from mlb_offline.airgap.guard import install
+    from mlb_offline.airgap.guard import GuardRefusedError, install
     from mlb_offline.airgap.modes import Mode
-    from mlb_offline.errors import EgressError, UsageError
+    from mlb_offline.errors import UsageError
 
     names = ", ".join(one.value for one in Mode)
     if mode not in list(Mode):
@@ -68,7 +69,7 @@ def _guard(mode: str, words: list[str]) -> None:
         return
     try:
         install(Mode(mode))
-    except EgressError:
+    except GuardRefusedError:
         if command and command not in UNTOUCHED:
             raise
 

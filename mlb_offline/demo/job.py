@@ -26,7 +26,7 @@ from mlb_offline.demo.llama_server import has_extra, llama_server
 from mlb_offline.demo.replies import scripted_replies
 from mlb_offline.demo.scripted import scripted_server
 from mlb_offline.demo.tiny_gguf import NAME, write_tiny_gguf
-from mlb_offline.errors import Exit, InputError, MlbError
+from mlb_offline.errors import Exit, InputError, MlbError, UsageError
 from mlb_offline.installation import data_folder
 from mlb_offline.language import current, tr
 from mlb_offline.trust.keys import KeyKind, new_key
@@ -83,6 +83,15 @@ class Demonstration:
             StepError: a command failed; its own message went to stderr.
             TargetError: a demonstration server did not start.
         """
+        if target is None and current_guard().mode.over_tcp:
+            raise UsageError(
+                tr(
+                    "演示自己的服务器只用 Unix 套接字，不能在 TCP 防护模式下启动",
+                    "the demonstration's own servers listen on Unix sockets, which a TCP mode of the guard denies",
+                ),
+                field="--guard",
+                remedy=tr("去掉 --guard，或用 --target 给出目标", "leave out --guard, or name a --target"),
+            )
         _take_folder(self._out)
         self._make_keys()
         sign = self._keys / "publisher.key.json"

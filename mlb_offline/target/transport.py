@@ -7,6 +7,7 @@ at most ``MAX_BODY`` bytes of an answer. One session with kept-alive connections
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import stat
 from collections.abc import Mapping
@@ -14,11 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlb_offline.airgap.guard import current
+from mlb_offline.airgap.modes import Mode, addresses
 from mlb_offline.target import faults
 from mlb_offline.target.faults import Answer, Context
 
 if TYPE_CHECKING:
     import aiohttp
+    from aiohttp.abc import AbstractResolver
 
 MAX_BODY = 8 * 2**20
 """Bytes of one answer; 100 times the longest honest one."""
@@ -97,7 +101,9 @@ class Client:
             if endpoint.socket is not None:
                 connector = aiohttp.UnixConnector(path=endpoint.socket, limit=0, keepalive_timeout=_KEEP_ALIVE)
             else:
-                connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE, ssl=endpoint.tls or True)
+                connector = aiohttp.TCPConnector(
+                    limit=0, keepalive_timeout=_KEEP_ALIVE, ssl=endpoint.tls or True, resolver=_resolver()
+                )
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 timeout=aiohttp.ClientTimeout(total=endpoint.timeout_s, sock_connect=min(_CONNECT, endpoint.timeout_s)),
@@ -115,6 +121,38 @@ class Client:
             await self._session.close()
             await asyncio.sleep(0)  # lets the transports finish closing before the loop ends
             self._session = None
+
+
+def _resolver() -> AbstractResolver | None:
+    """Under the guard the hosts file alone tells addresses (``modes.addresses``); else aiohttp's own way."""
+    from aiohttp.abc import AbstractResolver, ResolveResult
+
+    if current().mode is Mode.NONE:
+        return None
+
+    class HostsFile(AbstractResolver):
+        async def resolve(
+            self,
+            host: str,
+            port: int = 0,
+            family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002 - the connector sorts them itself
+        ) -> list[ResolveResult]:
+            return [
+                ResolveResult(
+                    hostname=host,
+                    host=str(address),
+                    port=port,
+                    family=socket.AF_INET if address.version == 4 else socket.AF_INET6,
+                    proto=socket.IPPROTO_TCP,
+                    flags=socket.AI_NUMERICHOST,
+                )
+                for address in addresses(host)
+            ]
+
+        async def close(self) -> None:
+            pass
+
+    return HostsFile()
 
 
 async def _read(response: aiohttp.ClientResponse, context: Context) -> bytes:

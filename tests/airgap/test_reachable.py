@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
-from guarded_child import told
+from run_world import World
 
+from mlb_offline.airgap import modes
 from mlb_offline.airgap.modes import Mode, require_reachable
+from mlb_offline.demo.scripted import Reply, ScriptedServer
 from mlb_offline.errors import UsageError
 from mlb_offline.language import current, set_language
 
@@ -75,41 +80,75 @@ def test_an_address_that_is_none_is_left_to_whoever_opens_it(spec: str) -> None:
     assert require_reachable(Mode.LOOPBACK, spec) is None
 
 
-NAMED = """
-import json, sys
-from mlb_offline.airgap import guard
-from mlb_offline.airgap.modes import Mode, require_reachable
-from mlb_offline.errors import UsageError
-from mlb_offline.language import set_language
-set_language("en")
-guard.install(Mode(sys.argv[1]))
-try:
-    print(json.dumps({"port": require_reachable(Mode(sys.argv[1]), sys.argv[2])}))
-except UsageError as error:
-    print(json.dumps({"message": error.message, "remedy": error.remedy}))
+HOSTS = """\
+# names of this house
+127.0.0.1   localhost Localhost.localdomain
+192.168.7.9 model.hospital.internal model   # the vendor's server
+10.0.0.1    two-faced
+8.8.8.8     two-faced
+not-an-address nonsense
 """
 
 
-@pytest.mark.parametrize("mode", ["loopback", "internal"])
-def test_a_name_that_only_a_name_server_knows_is_refused_without_asking_one(mode: str) -> None:
-    said = told("-c", NAMED, mode, "http://model.hospital.invalid:8000/v1")
-    assert "cannot be found without asking the network" in said["message"]
-    assert "hosts file" in said["remedy"]
-    assert told("-c", NAMED, mode, "http://localhost:8000/v1") == {"port": 8000}
-
-
-def test_without_a_guard_no_name_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A hosts file of our own; the C library must not be asked, for it asks daemons, and they the network."""
+    file = tmp_path / "hosts"
+    file.write_text(HOSTS)
+    monkeypatch.setattr(modes, "HOSTS", file)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("a name was looked up"))
+    return file
+
+
+@pytest.mark.usefixtures("hosts")
+@pytest.mark.parametrize("mode", [Mode.LOOPBACK, Mode.INTERNAL])
+def test_a_name_that_the_hosts_file_does_not_hold_is_refused_without_asking_anybody(mode: Mode) -> None:
+    for name in ("model.hospital.invalid", "nonsense", "mod"):
+        with pytest.raises(UsageError, match="hosts") as refused:
+            require_reachable(mode, f"http://{name}:8000/v1")
+        assert str(modes.HOSTS) in refused.value.remedy
+    assert require_reachable(mode, "http://LOCALHOST:8000/v1") == 8000
+
+
+@pytest.mark.usefixtures("hosts")
+def test_a_name_of_the_hosts_file_has_its_address(hosts: Path) -> None:
+    assert require_reachable(Mode.INTERNAL, "http://model:8000/v1") == 8000
+    with pytest.raises(UsageError, match=r"192\.168\.7\.9"):
+        require_reachable(Mode.LOOPBACK, "http://model:8000/v1")
+    hosts.unlink()
+    assert require_reachable(Mode.LOOPBACK, "http://localhost:8000/v1") == 8000
+    with pytest.raises(UsageError):
+        require_reachable(Mode.INTERNAL, "http://model:8000/v1")
+
+
+@pytest.mark.usefixtures("hosts")
+def test_without_a_guard_no_name_is_looked_up() -> None:
     assert require_reachable(Mode.NONE, "http://model.hospital.invalid:8000/v1") is None
     with pytest.raises(UsageError):
         require_reachable(Mode.UNIX_ONLY, "http://model.hospital.invalid:8000/v1")
 
 
-def test_a_name_with_one_address_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("hosts")
+def test_a_name_with_one_address_elsewhere_is_refused() -> None:
     """All its addresses count: which of them the connection will use is not known."""
-    answers = [(2, 1, 6, "", ("127.0.0.1", 80)), (2, 1, 6, "", ("8.8.8.8", 80))]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers)
+    assert require_reachable(Mode.INTERNAL, "http://10.0.0.1/v1") == 80
     with pytest.raises(UsageError, match=r"8\.8\.8\.8"):
-        require_reachable(Mode.LOOPBACK, "http://two-faced/v1")
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers[:1])
-    assert require_reachable(Mode.LOOPBACK, "http://two-faced/v1") == 80
+        require_reachable(Mode.INTERNAL, "http://two-faced/v1")
+
+
+def test_a_run_under_loopback_reaches_a_server_by_its_name_in_the_hosts_file(world: World, tmp_path: Path) -> None:
+    async def story() -> tuple[int, bytes]:
+        async with ScriptedServer({"": Reply("答案：B")}) as server:
+            target = server.target.replace("127.0.0.1", "localhost")
+            words = ["--guard", "loopback", "run", "--bundle", world.bundle, "--trust", world.trust]
+            words += ["--key", world.key_file, "--state", tmp_path / "state", "--target", target]
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "mlb_offline", *map(str, words), "--out", str(tmp_path / "run")),
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            _out, err = await process.communicate()
+            return process.returncode or 0, err
+
+    code, err = asyncio.run(story())
+    assert code == 0, err.decode()
