@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,10 @@ from pathlib import Path
 import pytest
 from shop import Command
 
+from mlb_offline.demo import job
 from mlb_offline.demo.job import MARKER
+from mlb_offline.demo.scripted import scripted_server
+from mlb_offline.demo.tiny_gguf import write_tiny_gguf
 from mlb_offline.errors import InputError
 from mlb_offline.installation import data_folder
 
@@ -56,3 +60,38 @@ def test_the_data_beside_the_package_is_found_through_mlb_data(tmp_path: Path, m
         data_folder()
     (tmp_path / "bundles").mkdir()
     assert data_folder() == tmp_path
+
+
+def test_without_the_extra_the_models_file_that_is_shipped_is_loaded_in_process(
+    mlb: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the image, which has no server and no writer of models."""
+    data = tmp_path / "data"
+    (data / "models").mkdir(parents=True)
+    (data / "bundles").symlink_to(data_folder() / "bundles")
+    write_tiny_gguf(data / "models" / "mlb-tiny-random.gguf")
+    monkeypatch.setenv("MLB_DATA", str(data))
+    monkeypatch.setattr(job, "has_extra", lambda: False)
+    monkeypatch.setattr(job, "write_tiny_gguf", lambda _path: pytest.fail("the model is there"))
+    done = mlb("demo", "--out", tmp_path / "out", "--json")
+    assert done.code == 0, done.err
+    told = mlb("verify", done.result["reports"][0]["file"], "--trust", done.result["trust"], "--json").result["data"]
+    assert told["run"]["identity"]["target"]["kind"] == "gguf"
+    assert told["run"]["identity"]["target"]["cpu"]
+
+
+def test_its_own_servers_are_not_for_a_tcp_mode_but_a_tcp_target_is(tmp_path: Path) -> None:
+    def demo(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "mlb_offline", "--lang", "en", "--guard", "loopback", "demo", *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+    refused = demo("--out", str(tmp_path / "a"))
+    assert refused.returncode == 2
+    assert "leave out --guard" in refused.stderr
+    assert not (tmp_path / "a").exists()
+    replies = tmp_path / "replies.json"
+    replies.write_text('{"replies": {}, "default": "B"}')
+    with scripted_server(replies, log=tmp_path / "log") as server:
+        done = demo("--out", str(tmp_path / "b"), "--target", server.target, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["reports"][0]["target"] == "own-target"
