@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mlb_offline.cli.kit import JsonFlag, emit
+from mlb_offline.cli.kit import JsonFlag, TargetConfigOption, emit
 from mlb_offline.language import tr
 
 
@@ -30,12 +30,7 @@ def demo_command(
             ),
         ),
     ] = None,
-    target_config: Annotated[
-        Path | None,
-        typer.Option(
-            "--target-config", metavar="PATH", readable=False, help=tr("目标配置（TOML）", "target config (TOML)")
-        ),
-    ] = None,
+    target_config: TargetConfigOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Seal a bundle, run it on two targets or on one of your own, report and verify, showing every command."""

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mlb_offline.cli.keys import unlock
-from mlb_offline.cli.kit import JsonFlag, PassphraseOption, StateOption, emit, finish
+from mlb_offline.cli.kit import JsonFlag, PassphraseOption, StateOption, TargetConfigOption, emit, finish
 from mlb_offline.errors import Exit
 from mlb_offline.language import tr
 
@@ -47,12 +47,7 @@ def doctor_command(
             ),
         ),
     ] = None,
-    target_config: Annotated[
-        Path | None,
-        typer.Option(
-            "--target-config", metavar="PATH", readable=False, help=tr("目标配置（TOML）", "target config (TOML)")
-        ),
-    ] = None,
+    target_config: TargetConfigOption = None,
     judge: Annotated[
         list[Path] | None,
         typer.Option(

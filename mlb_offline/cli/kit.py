@@ -42,6 +42,12 @@ KeyOption = Annotated[
         help=tr("医院的接收私钥文件", "the hospital's recipient private key file"),
     ),
 ]
+TargetConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--target-config", metavar="PATH", readable=False, help=tr("目标配置（TOML）", "target config (TOML)")
+    ),
+]
 PassphraseOption = Annotated[
     Path | None,
     typer.Option(

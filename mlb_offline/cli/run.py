@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlb_offline.cli.keys import unlock
-from mlb_offline.cli.kit import JsonFlag, KeyOption, PassphraseOption, StateOption, TrustOption, emit
+from mlb_offline.cli.kit import (
+    JsonFlag,
+    KeyOption,
+    PassphraseOption,
+    StateOption,
+    TargetConfigOption,
+    TrustOption,
+    emit,
+)
 from mlb_offline.language import tr
 
 if TYPE_CHECKING:
@@ -57,12 +65,7 @@ def run_command(
             "--resume", metavar="DIR", readable=False, help=tr("继续该目录中的运行", "go on with the run in DIR")
         ),
     ] = None,
-    target_config: Annotated[
-        Path | None,
-        typer.Option(
-            "--target-config", metavar="PATH", readable=False, help=tr("目标配置（TOML）", "target config (TOML)")
-        ),
-    ] = None,
+    target_config: TargetConfigOption = None,
     policy: Annotated[
         Path | None,
         typer.Option(
