@@ -92,7 +92,6 @@ bridge() {
 
 evaluate() {
   work=$(pwd)
-  (umask 077 && mkdir -p "$work/state")
   # Words of the command are counted, mounts are put behind them, and the words moved to the end again.
   if [ "${1:-}" = --mount ]; then
     if [ $# -lt 2 ] || [ ! -d "$2" ]; then fail 2 "--mount needs a folder / --mount 须为文件夹"; fi
@@ -120,7 +119,8 @@ END
         [ "$folder" = "$work" ] || set -- "$@" --volume "$folder:$folder:ro$relabel" ;;
     esac
   done
-  set -- "$@" --volume "$work:$work:rw$relabel" --workdir "$work" --env "MLB_STATE=$work/state" "$image"
+  set -- "$@" --volume "$work:$work:rw$relabel" --workdir "$work" --env "MLB_STATE=$work/state" \
+    --env "MLB_COMMAND=$0" "$image"
   while [ "$count" -gt 0 ]; do
     word=$1; shift; set -- "$@" "$word"; count=$((count - 1))
   done

@@ -32,6 +32,11 @@ def data_folder() -> Path:
     return folder
 
 
+def command_name() -> str:
+    """What the operator types to start this program: ``$MLB_COMMAND``, which the script of the image sets."""
+    return os.environ.get("MLB_COMMAND") or "mlb-offline"
+
+
 MANIFEST = "MANIFEST.sha256"
 """In ``$MLB_DATA`` of an image: the digests of all its files, in the form of sha256sum(1)."""
 

@@ -276,3 +276,13 @@ def test_an_old_bundle_is_not_let_in_through_a_run_that_never_began(world: World
     assert mlb("run", *opening(world, tmp_path), "--target", target, "--out", tmp_path / "second") == 4
     assert stored_start(tmp_path / "run").core is not None
     assert stored_start(tmp_path / "second").core is None
+
+
+def test_commands_to_paste_begin_as_the_operator_began(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLB_COMMAND", "./mlb-offline.sh")
+    assert start(world, tmp_path) == 0
+    assert "next: ./mlb-offline.sh report build" in capsys.readouterr().out
+    request = world.request(tmp_path, target=f"answers:{answers(world, tmp_path)}", out=tmp_path / "other")
+    assert resume_command(prepare(request), tmp_path / "other").startswith("./mlb-offline.sh run --resume ")
