@@ -284,5 +284,8 @@ def test_commands_to_paste_begin_as_the_operator_began(
     monkeypatch.setenv("MLB_COMMAND", "./mlb-offline.sh")
     assert start(world, tmp_path) == 0
     assert "next: ./mlb-offline.sh report build" in capsys.readouterr().out
+    from mlb_offline.run.prepare import prepare
+    from mlb_offline.run.session import resume_command
+
     request = world.request(tmp_path, target=f"answers:{answers(world, tmp_path)}", out=tmp_path / "other")
     assert resume_command(prepare(request), tmp_path / "other").startswith("./mlb-offline.sh run --resume ")
