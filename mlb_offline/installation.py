@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -40,6 +41,7 @@ def command_name() -> str:
 MANIFEST = "MANIFEST.sha256"
 """In ``$MLB_DATA`` of an image: the digests of all its files, in the form of sha256sum(1)."""
 
+_PROGRAMS = (Path("/usr/bin"), Path("/usr/sbin"), Path("/usr/lib"), Path("/usr/local"))
 _SHOWN = 5
 
 
@@ -53,18 +55,28 @@ class Image:
 
 @cache
 def check_image() -> Image | None:
-    """Measure every file of the image against its manifest, once a process; None outside an image.
+    """``measure_image``, once a process."""
+    return measure_image()
+
+
+def measure_image() -> Image | None:
+    """Measure every file of the image against its manifest; None outside an image.
+
+    Where programs and libraries lie, files that the manifest does not list count as changed too; ``models/`` and
+    ``bundles/`` are places where a hospital may mount its own.
 
     Raises:
-        TrustError: files are missing or were changed, or the manifest cannot be read.
+        TrustError: files are missing, were changed or were added, or the manifest cannot be read.
     """
     folder = os.environ.get("MLB_DATA")
     manifest = Path(folder) / MANIFEST if folder else None
     if manifest is None or not manifest.is_file():
         return None
     raw = manifest.read_bytes()
-    entries = [line.split("  ", 1) for line in raw.decode("utf-8").splitlines()]
-    wrong = [path for digest, path in entries if _digest(Path(path)) != digest]
+    entries = dict(line.split("  ", 1)[::-1] for line in raw.decode("utf-8").splitlines())
+    wrong = [path for path, digest in entries.items() if _digest(Path(path)) != digest]
+    measured = [top for top in _PROGRAMS if any(path.startswith(f"{top}/") for path in entries)]
+    wrong += [path for path in _files(manifest.parent, measured) if path not in entries]
     if wrong:
         names = ", ".join(wrong[:_SHOWN])
         raise TrustError(
@@ -76,6 +88,18 @@ def check_image() -> Image | None:
             remedy=tr("从介质重新载入映像并核对 SHA256SUMS", "load the image from the media again; check SHA256SUMS"),
         )
     return Image(hashlib.sha256(raw).hexdigest(), len(entries))
+
+
+def _files(data: Path, tops: Sequence[Path]) -> Iterator[str]:
+    """Every file under these folders and the data folder; a link counts as the file that it leads to."""
+    for top in (*tops, data):
+        for parent, folders, names in os.walk(top):
+            if Path(parent) == data:
+                folders[:] = [name for name in folders if name not in {"models", "bundles"}]
+            for name in names:
+                path = Path(parent, name)
+                if name != MANIFEST and path.exists():
+                    yield str(path.resolve())
 
 
 def _digest(path: Path) -> str | None:

@@ -8,6 +8,8 @@ from mlb_offline.airgap.filters import Profile, digest, program
 from mlb_offline.airgap.modes import Mode
 from mlb_offline.airgap.probes import expected
 
+IMAGE = "7c" * 32
+
 
 def egress_of(mode: str = "unix-only", **changes: Any) -> dict[str, Any]:
     """Evidence as a session under this guard takes it on a machine with one network card."""
@@ -42,6 +44,6 @@ def egress_of(mode: str = "unix-only", **changes: Any) -> dict[str, Any]:
         },
         "swap": False,
         "peer": {"path": "/run/model.sock", "pid": 0, "uid": 1000, "gid": 1000},
-        "image": {"manifest_sha256": "7c" * 32, "files": 5678},
+        "image": {"manifest_sha256": IMAGE, "files": 5678},
         **changes,
     }

@@ -12,15 +12,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from mlb_offline.airgap import filters
-from mlb_offline.airgap.guard import current
+from mlb_offline.airgap.guard import Guard, current
 from mlb_offline.airgap.modes import Mode
-from mlb_offline.airgap.network import Peer, namespace, own_sockets, peer_of
-from mlb_offline.airgap.probes import expected, probe
+from mlb_offline.airgap.network import Interface, Namespace, OwnSockets, Peer, namespace, own_sockets, peer_of
+from mlb_offline.airgap.probes import fit, probe
+from mlb_offline.configuration import explain
 from mlb_offline.errors import EgressError
-from mlb_offline.installation import Image, check_image
+from mlb_offline.installation import Image, check_image, measure_image
 from mlb_offline.language import tr
 
 ModeName = Literal["unix-only", "loopback", "internal", "none"]
@@ -28,7 +29,8 @@ MOST_INTERFACES = 64
 """Interfaces that are listed; a host of many containers has hundreds."""
 
 _Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-_Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
+_MOST = 2**53 - 1
+_Count = Annotated[int, Field(ge=0, le=_MOST)]
 _Name = Annotated[str, StringConstraints(max_length=64)]
 _Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,40}$")]
 
@@ -90,7 +92,7 @@ class ProcessSeen(_Strict):
         filter_sha256: of the filter's program.
         unix_sockets, network_sockets: that it holds.
         core_dumps: memory could be written to a file when it crashes.
-        memory_locked: what it held when the bundle had been opened cannot go to swap.
+        memory_locked: what it held when the bundle had been opened could be locked, and cannot go to swap.
     """
 
     seccomp: Literal[0, 1, 2]
@@ -132,14 +134,15 @@ class Snapshot(_Strict):
     image: ImageSeen | None
 
 
-def take(target: str | None = None) -> Snapshot:
+def take(target: str | None = None, *, again: bool = False) -> Snapshot:
     """Look at everything now.
 
     Args:
-        target: how the target is reached; for ``unix:PATH`` it is asked who answers there.
+        target: how the target is reached; for ``unix:PATH`` the kernel is asked who listens there.
+        again: measure the files of the image anew, though this process has done so before.
 
     Raises:
-        EgressError: /proc cannot be read.
+        EgressError: /proc cannot be read, or says what cannot be recorded.
         TrustError: files of the image are not those that were built into it.
     """
     guard = current()
@@ -154,8 +157,30 @@ def take(target: str | None = None) -> Snapshot:
             remedy=tr("容器内须挂载 /proc（默认如此）", "mount /proc in the container, as it is by default"),
         ) from None
     peer = peer_of(target.removeprefix("unix:")) if target is not None and target.startswith("unix:") else None
-    image = check_image()
-    listed = [InterfaceSeen(**asdict(one)) for one in network.interfaces[:MOST_INTERFACES]]
+    image = measure_image() if again else check_image()
+    try:
+        return _snapshot(guard, status, network, own, swap=swap, peer=peer, image=image)
+    except ValidationError as error:
+        field, message = explain(error)
+        raise EgressError(
+            tr(f"证据无法记录：{message}", f"the evidence cannot be recorded: {message}"),
+            field=field,
+            remedy=tr(
+                "把 doctor --support-file 的输出交给支持人员", "give the output of doctor --support-file to support"
+            ),
+        ) from None
+
+
+def _snapshot(
+    guard: Guard,
+    status: str,
+    network: Namespace,
+    own: OwnSockets,
+    *,
+    swap: bool,
+    peer: Peer | None,
+    image: Image | None,
+) -> Snapshot:
     return Snapshot(
         mode=guard.mode.value,
         probes=dict(probe(guard.mode)),
@@ -168,11 +193,11 @@ def take(target: str | None = None) -> Snapshot:
             unix_sockets=own.unix,
             network_sockets=own.network,
             core_dumps=resource.getrlimit(resource.RLIMIT_CORE)[0] != 0,
-            memory_locked=_status(status, "VmLck") > 0,
+            memory_locked=guard.memory_locked,
         ),
         network=NetworkSeen(
             empty=network.empty,
-            interfaces=listed,
+            interfaces=[_interface(one) for one in network.interfaces[:MOST_INTERFACES]],
             interfaces_in_all=len(network.interfaces),
             routes=network.routes,
             default_route=network.default_route,
@@ -189,9 +214,15 @@ def _status(status: str, field: str) -> Any:
     return int(found[1]) if found else 0
 
 
+def _interface(one: Interface) -> InterfaceSeen:
+    # Counters of some drivers wrap at 64 bits, beyond what canonical JSON can hold.
+    counters = {name: min(value, _MOST) for name, value in asdict(one).items() if name not in {"name", "up"}}
+    return InterfaceSeen(name=one.name[:64], up=one.up, **counters)
+
+
 def _peer(peer: Peer) -> PeerSeen:
-    # A process whose user has no number in this user namespace has the overflow number, never a negative one.
-    return PeerSeen(path=peer.path[:400], pid=max(0, peer.pid), uid=max(0, peer.uid), gid=max(0, peer.gid))
+    path = peer.path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return PeerSeen(path=path[:400], pid=peer.pid, uid=peer.uid, gid=peer.gid)
 
 
 def _image(image: Image) -> ImageSeen:
@@ -208,7 +239,7 @@ def gaps(seen: Snapshot) -> list[str]:
         "seccomp": process.seccomp == 2,
         "no-new-privs": process.no_new_privs,
         "filter": filters.PUBLISHED.get(process.filter_sha256 or "") is profile,
-        "probes": seen.probes == expected(mode),
+        "probes": fit(mode, seen.probes),
         "network-socket": mode.over_tcp or process.network_sockets == 0,
         "core-dumps": not process.core_dumps,
     }

@@ -8,7 +8,11 @@ out here without a library, so that its every byte can be reviewed and its hash 
   (no MPTCP, no UDP, no raw), but neither listen on them nor send with TCP Fast Open, which Landlock does not see;
 - no descriptor can be received or taken from another process: ``recvmsg``, ``recvmmsg``, ``pidfd_getfd``,
   ``ptrace``, ``process_vm_readv`` and ``process_vm_writev`` are denied, and ``io_uring``, which would do all of this
-  past the filter.
+  past the filter;
+- nobody else can be made to send: ``request_key`` and its like (the kernel would ask a name server through a helper of
+  root's), ``ioctl`` TIOCSTI and TIOCLINUX (typing into the operator's terminal) and TUNSETIFF (a network interface of
+  one's own) are denied, and so is what only root may do, for a process that is root: mounting, entering namespaces,
+  loading code into the kernel.
 
 A socket that is denied gives ``EACCES``, any other call ``EPERM``: a probe can tell the filter from a lack of
 privileges.
@@ -35,6 +39,7 @@ DENY = 0x00050000 | errno.EPERM
 DENY_SOCKET = 0x00050000 | errno.EACCES
 
 X32_BIT = 0x40000000
+IOCTLS = {"TIOCSTI": 0x5412, "TIOCLINUX": 0x541C, "TUNSETIFF": 0x400454CA}
 
 NUMBERS: Mapping[str, Mapping[str, int]] = {
     "x86_64": {
@@ -54,6 +59,19 @@ NUMBERS: Mapping[str, Mapping[str, int]] = {
         "io_uring_enter": 426,
         "io_uring_register": 427,
         "pidfd_getfd": 438,
+        "ioctl": 16,
+        "add_key": 248,
+        "request_key": 249,
+        "keyctl": 250,
+        "mount": 165,
+        "move_mount": 429,
+        "fsopen": 430,
+        "fsconfig": 431,
+        "setns": 308,
+        "unshare": 272,
+        "bpf": 321,
+        "init_module": 175,
+        "finit_module": 313,
     },
     "aarch64": {
         "socket": 198,
@@ -72,6 +90,19 @@ NUMBERS: Mapping[str, Mapping[str, int]] = {
         "io_uring_enter": 426,
         "io_uring_register": 427,
         "pidfd_getfd": 438,
+        "ioctl": 29,
+        "add_key": 217,
+        "request_key": 218,
+        "keyctl": 219,
+        "mount": 40,
+        "move_mount": 429,
+        "fsopen": 430,
+        "fsconfig": 431,
+        "setns": 268,
+        "unshare": 97,
+        "bpf": 280,
+        "init_module": 105,
+        "finit_module": 273,
     },
 }
 """Machine (as uname names it) → system call → number (arch/x86/entry/syscalls, include/uapi/asm-generic/unistd.h)."""
@@ -87,6 +118,18 @@ _DENIED = (
     "io_uring_enter",
     "io_uring_register",
     "pidfd_getfd",
+    "add_key",
+    "request_key",
+    "keyctl",
+    "mount",
+    "move_mount",
+    "fsopen",
+    "fsconfig",
+    "setns",
+    "unshare",
+    "bpf",
+    "init_module",
+    "finit_module",
 )
 
 _LOAD, _AND = 0x20, 0x54  # BPF_LD|BPF_W|BPF_ABS, BPF_ALU|BPF_AND|BPF_K
@@ -149,7 +192,7 @@ def program(profile: Profile, machine: str) -> bytes:
         KeyError: another machine.
     """
     numbers = NUMBERS[machine]
-    blocks = [_foreign(machine), *(_denied(numbers[name]) for name in _DENIED)]
+    blocks = [_foreign(machine), *(_denied(numbers[name]) for name in _DENIED), _no_ioctl(numbers["ioctl"])]
     if profile is Profile.UNIX:
         blocks += [_unix_only(numbers["socket"]), _unix_only(numbers["socketpair"])]
     else:
@@ -166,10 +209,10 @@ def digest(code: bytes) -> str:
 
 
 PUBLISHED: Mapping[str, Profile] = {
-    "b3010801f8700088a64ac8885d41cac43f04f52c27ca988e428c9a8421e16343": Profile.UNIX,  # x86_64
-    "f79dc2eb161fe49601158bb042257a20950872edd2876df4fd9eef062e96724a": Profile.TCP,  # x86_64
-    "ddc8246f10b5de8247084f7300d344a231ea44034cc6002d1686f6753c1e39e4": Profile.UNIX,  # aarch64
-    "e94ab9b71b0c0d33fb85219f8571ab6c3754cca8e8bcbae7d910806998df7fee": Profile.TCP,  # aarch64
+    "7e39affd35231adbfbac3af643e29ab911b51da2e875ae6206340b8a54ae04c1": Profile.UNIX,  # x86_64
+    "3641be4829b889e6605f84f833dec9a56508692e166b39a94fac302b0a2825c0": Profile.TCP,  # x86_64
+    "cc7a6dbbafe594aeec614d10e05e93da2307541020ddd11f26a48a08566490bc": Profile.UNIX,  # aarch64
+    "0374ba0a24e191c5a0735614d09b108b5749d09c6e98cd80cf3f7edd357b8eda": Profile.TCP,  # aarch64
 }
 """Digest → profile of every filter that a release has had: old reports name theirs, and are verified for years."""
 
@@ -237,6 +280,19 @@ def _no_flag(number: int, index: int) -> bytes:
     code = _call(number)
     code.argument(index)
     code.jump(_ANY_BIT, MSG_FASTOPEN, otherwise="done")
+    code.end(DENY)
+    code.label("done")
+    return code.packed()
+
+
+def _no_ioctl(number: int) -> bytes:
+    code = _call(number)
+    code.argument(1)
+    *others, last = IOCTLS.values()
+    for request in others:
+        code.jump(_EQUAL, request, then="deny")
+    code.jump(_EQUAL, last, otherwise="done")
+    code.label("deny")
     code.end(DENY)
     code.label("done")
     return code.packed()

@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import socket
 import stat
-import threading
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlb_offline.airgap import filters, kernel
 from mlb_offline.airgap.modes import Mode
+from mlb_offline.airgap.network import family_of
 from mlb_offline.airgap.probes import expected, probe
 from mlb_offline.errors import EgressError
 from mlb_offline.language import tr
@@ -34,8 +35,11 @@ ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "DO_NOT_TRACK": "1",
 }
-_UNWANTED = ("GGML_BACKEND_PATH", "LLAMA_CPP_LIB_PATH")
-"""Variables by which llama.cpp and its bindings would load libraries from elsewhere."""
+_UNWANTED = ("GGML_BACKEND_PATH", "LLAMA_CPP_LIB_PATH", "LD_PRELOAD", "LD_AUDIT", "OPENSSL_CONF", "OPENSSL_MODULES")
+"""Variables by which code from elsewhere would be loaded, here or in a child. What the loader and Python itself read
+before this runs is trusted: whoever sets it starts the program, and could start another one."""
+
+_TERMINAL_OR_NOTHING = re.compile(r"/dev/(null|zero|full|random|urandom|tty\w*|console|ptmx|pts/\d+)")
 
 
 class GuardRefusedError(EgressError):
@@ -47,10 +51,10 @@ class Landlock:
     """What Landlock adds.
 
     Attributes:
-        abi: version of the kernel's interface.
+        abi: version of the kernel's interface; from 1 on the memory of other processes is out of reach.
         scoped: abstract Unix sockets of others are out of reach.
         port: the only TCP port that can be connected to; 0: none can; None: not restricted.
-        threads: threads that ran when it was installed; only the one that installed it, and later ones, are bound.
+        threads: threads of the process when it was installed; it binds the one that installed it, and later ones.
     """
 
     abi: int
@@ -67,11 +71,15 @@ class Guard:
         mode: as enforced.
         filter_sha256: of the seccomp program; None where there is none.
         landlock: None where the kernel has none, or nothing is enforced.
+        refused: a guard was asked for, and the kernel did not put it up.
+        memory_locked: what was in memory when ``lock_memory`` was called cannot be swapped out.
     """
 
     mode: Mode
     filter_sha256: str | None = None
     landlock: Landlock | None = None
+    refused: bool = False
+    memory_locked: bool = False
 
 
 _current = Guard(Mode.NONE)
@@ -101,6 +109,7 @@ def install(mode: Mode, *, keep: Collection[int] = ()) -> Guard:
     hide_memory()
     if mode is Mode.NONE:
         return _current
+    _current = replace(_current, refused=True)  # until it stands
     if kernel.machine() not in filters.NUMBERS:
         raise _refused(tr("此系统或处理器架构没有过滤器", "there is no filter for this system or processor"))
     code = filters.program(filters.Profile.TCP if mode.over_tcp else filters.Profile.UNIX, kernel.machine())
@@ -119,13 +128,13 @@ def _landlock(mode: Mode) -> Landlock | None:
     abi = kernel.landlock_abi()
     if not abi:
         return None
-    scoped = abi >= 6
-    if scoped:
-        kernel.landlock_scope()
-    bounded = abi >= 4 and not mode.over_tcp
-    if bounded:
-        kernel.landlock_tcp(None)
-    return Landlock(abi, scoped, 0 if bounded else None, threading.active_count())
+    kernel.landlock_domain(abi, shut_tcp=not mode.over_tcp)
+    return Landlock(abi, abi >= 6, 0 if abi >= 4 and not mode.over_tcp else None, _threads())
+
+
+def _threads() -> int:
+    """Threads of this process, those that libraries started included."""
+    return sum(1 for _ in Path("/proc/self/task").iterdir())
 
 
 def confine_to_port(port: int) -> None:
@@ -136,13 +145,19 @@ def confine_to_port(port: int) -> None:
     """
     global _current  # noqa: PLW0603 - as in ``install``
     landlock = _current.landlock
-    if landlock is None or landlock.abi < 4 or not _current.mode.over_tcp:
+    if landlock is None or landlock.abi < 4 or not _current.mode.over_tcp or landlock.port == port:
         return
     try:
-        kernel.landlock_tcp(port)
+        kernel.landlock_port(port)
     except OSError as error:
         raise _refused(error.strerror or str(error)) from None
-    _current = replace(_current, landlock=replace(landlock, port=port, threads=threading.active_count()))
+    _current = replace(_current, landlock=replace(landlock, port=port, threads=_threads()))
+
+
+def lock_memory() -> None:
+    """Keep what is in memory now out of swap, if the limits of this process allow it."""
+    global _current  # noqa: PLW0603 - as in ``install``
+    _current = replace(_current, memory_locked=kernel.lock_memory())
 
 
 def require_probes(mode: Mode) -> None:
@@ -175,35 +190,36 @@ def require_probes(mode: Mode) -> None:
 
 
 def close_inherited_sockets(keep: Collection[int] = ()) -> None:
-    """Close every socket that this process was started with.
+    """Close every socket that this process was started with, and what could do the work of one.
+
+    That is what has no name in a folder (io_uring, pidfd, epoll) and devices other than terminals, /dev/null and the
+    like, such as a network tunnel.
 
     Raises:
         EgressError: standard input, output or error is a network connection.
     """
     folder = Path("/proc/self/fd")
     for descriptor in [int(entry.name) for entry in folder.iterdir()] if folder.is_dir() else ():
-        if descriptor in keep or not _is_socket(descriptor):
+        if descriptor in keep:
             continue
-        if descriptor > 2:
+        family = family_of(descriptor)
+        if descriptor > 2 and (family is not None or _does_more_than_files(descriptor)):
             os.close(descriptor)
-        elif _family(descriptor) != socket.AF_UNIX:
+        elif descriptor <= 2 and family not in {None, socket.AF_UNIX}:
             raise EgressError(
                 tr("标准输入、输出或错误是网络连接", "standard input, output or error is a network connection"),
                 remedy=tr("从终端、文件或管道启动", "start it from a terminal, a file or a pipe"),
             )
 
 
-def _is_socket(descriptor: int) -> bool:
+def _does_more_than_files(descriptor: int) -> bool:
     try:
-        return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+        kind = os.fstat(descriptor).st_mode
+        name = str(Path(f"/proc/self/fd/{descriptor}").readlink())
     except OSError:
-        return False
-
-
-def _family(descriptor: int) -> int:
-    # Python detects the family itself; the copy is closed, the descriptor stays.
-    with socket.socket(fileno=os.dup(descriptor)) as copy:
-        return copy.family
+        return False  # closed meanwhile: it was the listing's own
+    device = stat.S_ISCHR(kind) or stat.S_ISBLK(kind)
+    return name.startswith("anon_inode:") or (device and _TERMINAL_OR_NOTHING.fullmatch(name) is None)
 
 
 def hide_memory() -> None:

@@ -11,6 +11,7 @@ import os
 import platform
 import struct
 import sys
+from collections.abc import Sequence
 from functools import cache
 
 PR_SET_DUMPABLE, PR_GET_DUMPABLE = 4, 3
@@ -21,7 +22,8 @@ _SET_MODE_FILTER, _FLAG_TSYNC = 1, 1
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _LANDLOCK_VERSION = 1  # LANDLOCK_CREATE_RULESET_VERSION
 _NET_BIND_TCP, _NET_CONNECT_TCP = 1, 2  # since ABI 4
-_RULE_NET_PORT = 2
+_MAKE_BLOCK, _REFER = 1 << 11, 1 << 13  # since ABI 1, since ABI 2
+_RULE_PATH_BENEATH, _RULE_NET_PORT = 1, 2
 _SCOPE_ABSTRACT_UNIX = 1  # since ABI 6
 _MCL_CURRENT, _MCL_ONFAULT = 1, 4
 
@@ -88,32 +90,50 @@ def landlock_abi() -> int:
         return 0
 
 
-def landlock_scope() -> None:
-    """Keep this thread, and those it starts, from abstract Unix sockets of other processes (ABI 6).
+def landlock_domain(abi: int, *, shut_tcp: bool) -> None:
+    """Put this thread, and those it starts, into a domain of its own, as far as the kernel's Landlock goes.
 
-    Raises:
-        OSError: the kernel refuses.
-    """
-    _restrict(struct.pack("=QQQ", 0, 0, _SCOPE_ABSTRACT_UNIX), None)
-
-
-def landlock_tcp(port: int | None) -> None:
-    """Keep this thread, and those it starts, from binding TCP ports and from connecting to any but one (ABI 4).
+    Since ABI 1: no look into the memory of processes outside, and no mounting. Since ABI 4, if asked for: no TCP port
+    can be bound or connected to. Since ABI 6: no abstract Unix socket of others.
 
     Args:
-        port: the one to which it may connect; None: to none.
+        abi: ``landlock_abi()``, at least 1.
+        shut_tcp: also restrict TCP ports.
 
     Raises:
         OSError: the kernel refuses.
     """
-    _restrict(struct.pack("=QQ", 0, _NET_BIND_TCP | _NET_CONNECT_TCP), port)
+    # A domain must restrict something of the file system: making block devices is what nobody here does. Moving files
+    # between folders is denied to every domain unless it is allowed expressly, which ABI 2 can.
+    files = _MAKE_BLOCK | (_REFER if abi >= 2 else 0)
+    words = [files]
+    if abi >= 4:
+        words.append(_NET_BIND_TCP | _NET_CONNECT_TCP if shut_tcp else 0)
+    if abi >= 6:
+        words.append(_SCOPE_ABSTRACT_UNIX)
+    root = os.open("/", os.O_PATH | os.O_CLOEXEC)
+    try:
+        rules = [(_RULE_PATH_BENEATH, struct.pack("=Qi", _REFER, root))] if abi >= 2 else []
+        _restrict(struct.pack(f"={len(words)}Q", *words), rules)
+    finally:
+        os.close(root)
 
 
-def _restrict(attributes: bytes, port: int | None) -> None:
+def landlock_port(port: int) -> None:
+    """Keep this thread, and those it starts, from binding TCP ports and from connecting to any but one (ABI 4).
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    rule = (_RULE_NET_PORT, struct.pack("=QQ", _NET_CONNECT_TCP, port))
+    _restrict(struct.pack("=QQ", 0, _NET_BIND_TCP | _NET_CONNECT_TCP), [rule])
+
+
+def _restrict(attributes: bytes, rules: Sequence[tuple[int, bytes]]) -> None:
     ruleset = call(_LANDLOCK_CREATE, attributes, len(attributes), 0)
     try:
-        if port is not None:
-            call(_LANDLOCK_ADD, ruleset, _RULE_NET_PORT, struct.pack("=QQ", _NET_CONNECT_TCP, port), 0)
+        for kind, rule in rules:
+            call(_LANDLOCK_ADD, ruleset, kind, rule, 0)
         call(_LANDLOCK_RESTRICT, ruleset, 0)
     finally:
         os.close(ruleset)

@@ -6,8 +6,9 @@ Counts only, never addresses: the evidence goes into reports that leave the hous
 from __future__ import annotations
 
 import fcntl
-import re
+import os
 import socket
+import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,6 @@ _NET = Path("/proc/self/net")
 _TABLES = ("tcp", "tcp6", "udp", "udp6", "raw", "raw6", "packet", "netlink", "unix")
 _LOOPBACK = "lo"
 _SIOCGIFFLAGS, _IFF_UP = 0x8913, 1
-_SOCKET = re.compile(r"socket:\[(\d+)\]")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class OwnSockets:
 
 @dataclass(frozen=True)
 class Peer:
-    """Who answers at a Unix socket (SO_PEERCRED, unix(7)); ``pid`` is 0 where the process is in another container."""
+    """Who listens at a Unix socket (SO_PEERCRED, unix(7)); ``pid`` is 0 where the process is in another container."""
 
     path: str
     pid: int
@@ -126,29 +126,33 @@ def _text(table: str) -> str:
 
 
 def own_sockets() -> OwnSockets:
-    """The sockets among this process's descriptors (/proc/self/fd, /proc/net/unix).
+    """The sockets among this process's descriptors, by the family that the kernel says they are of.
 
     Raises:
         OSError: /proc cannot be read.
     """
-    unix = {line.split()[6] for line in _rows("unix")}
-    held = [found[1] for found in map(_SOCKET.fullmatch, _descriptors()) if found]
-    mine = sum(inode in unix for inode in held)
-    return OwnSockets(mine, len(held) - mine)
+    families = [family_of(held) for held in _descriptors()]
+    return OwnSockets(families.count(socket.AF_UNIX), sum(one not in {None, socket.AF_UNIX} for one in families))
 
 
-def _descriptors() -> list[str]:
-    links = []
-    for entry in Path("/proc/self/fd").iterdir():
-        try:
-            links.append(str(entry.readlink()))
-        except OSError:
-            continue  # closed meanwhile
-    return links
+def _descriptors() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]
+
+
+def family_of(descriptor: int) -> int | None:
+    """Address family of a descriptor's socket, of whatever network namespace; None where it is no socket."""
+    try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            return None
+        # Python asks the kernel (SO_DOMAIN); the copy is closed, the descriptor stays.
+        with socket.socket(fileno=os.dup(descriptor)) as copy:
+            return int(copy.family)
+    except OSError:
+        return None  # closed meanwhile
 
 
 def peer_of(path: str) -> Peer | None:
-    """Who answers at a Unix socket; None where nobody does. Nothing is sent.
+    """Who listens at a Unix socket; None where nobody does. Nothing is sent.
 
     Args:
         path: of the socket.
@@ -160,5 +164,5 @@ def peer_of(path: str) -> Peer | None:
         except OSError:
             return None
         raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    pid, uid, gid = struct.unpack("=iii", raw)
+    pid, uid, gid = struct.unpack("=iII", raw)
     return Peer(path, pid, uid, gid)

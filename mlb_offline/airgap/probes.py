@@ -40,7 +40,13 @@ _CALLS: Mapping[str, tuple[int | None, ...]] = {
     "pidfd_getfd": (_NONE, 0, 0),
     "ptrace": (17, 0, 0, 0),  # PTRACE_DETACH of no process
     "process_vm_readv": (0, None, 0, None, 0, 1),  # flags that do not exist
+    "request_key": (None, None, None, 0),
+    "tiocsti": (_NONE, filters.IOCTLS["TIOCSTI"], None),
+    "setns": (_NONE, 0),
 }
+_SYSTEM_CALLS = {"tiocsti": "ioctl"}
+"""Probe → system call, where it has another name."""
+
 _TCP_CALLS: Mapping[str, tuple[str, tuple[int | None, ...]]] = {
     "listen": ("listen", (_NONE, 0)),
     "fastopen-send": ("sendto", (_NONE, None, 0, filters.MSG_FASTOPEN, None, 0)),
@@ -57,6 +63,18 @@ def expected(mode: Mode) -> Mapping[str, Result]:
     return {name: "open" if mode.over_tcp and name in _LET_THROUGH else "denied" for name in names}
 
 
+FIRST = frozenset({*_SOCKETS, *_CALLS})
+"""Probes of the first release: a report of any release has made these, and may have made others since."""
+
+
+def fit(mode: Mode, found: Mapping[str, str]) -> bool:
+    """Whether what the probes of some release found is what the mode promises."""
+    if mode is Mode.NONE:
+        return not found
+    open_ones = _LET_THROUGH if mode.over_tcp else frozenset()
+    return found.keys() >= FIRST and all((result == "open") == (name in open_ones) for name, result in found.items())
+
+
 def probe(mode: Mode) -> Mapping[str, Result]:
     """Try all that has an expected result under the mode.
 
@@ -71,7 +89,7 @@ def _attempt(name: str) -> Result:
     if name in _SOCKETS:
         domain, kind, protocol = _SOCKETS[name]
         return _result(errno.EACCES, numbers["socket"], domain, kind | _CLOEXEC, protocol, opens=True)
-    call, arguments = _TCP_CALLS.get(name, (name, _CALLS.get(name, ())))
+    call, arguments = _TCP_CALLS.get(name, (_SYSTEM_CALLS.get(name, name), _CALLS.get(name, ())))
     return _result(errno.EPERM, numbers[call], *arguments)
 
 

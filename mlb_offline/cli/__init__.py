@@ -17,10 +17,11 @@ from mlb_offline.errors import Exit, MlbError
 from mlb_offline.language import Language, set_language, tr
 
 UNTOUCHED = frozenset({"keys", "policy", "log", "verify", "doctor"})
-"""Commands that touch neither a model nor a bundle's content: they go on where the kernel has no guard to offer."""
+"""Commands that touch neither a model nor a bundle's content, and go on where the kernel has no guard to offer; the
+doctor then leaves models and bundles alone."""
 
 UNGUARDED = frozenset({"bridge"})
-"""Commands that put up a guard of their own."""
+"""Commands that put up a guard of their own, once they have looked up what they are to reach."""
 
 
 def _take(option: str, arguments: list[str]) -> tuple[list[str], str | None]:
@@ -49,12 +50,12 @@ def _guard(mode: str, words: list[str]) -> None:
     """Install the guard.
 
     Raises:
-        UsageError: there is no such mode.
+        UsageError: there is no such mode, or the target is not to be reached under it.
         EgressError: the kernel refuses it and the command must not run without, or the process was started on a
             network connection.
     """
-    from mlb_offline.airgap.guard import GuardRefusedError, install
-    from mlb_offline.airgap.modes import Mode
+    from mlb_offline.airgap.guard import GuardRefusedError, confine_to_port, install
+    from mlb_offline.airgap.modes import Mode, require_reachable
     from mlb_offline.errors import UsageError
 
     names = ", ".join(one.value for one in Mode)
@@ -72,6 +73,12 @@ def _guard(mode: str, words: list[str]) -> None:
     except GuardRefusedError:
         if command and command not in UNTOUCHED:
             raise
+        return
+    # Here, and not only when the run knows its target: Landlock does not bind threads that libraries start meanwhile.
+    target = _take("--target", words)[1] if Mode(mode).over_tcp and command != "doctor" else None
+    port = None if target is None else require_reachable(Mode(mode), target)
+    if port is not None:
+        confine_to_port(port)
 
 
 def main(arguments: list[str], *, guard: str | None = None) -> NoReturn:

@@ -181,7 +181,7 @@ class Demonstration:
 
     def _run(self, words: Sequence[str | Path], stdout: int | TextIO) -> str:
         options = ["--lang", current(), "--guard", current_guard().mode.value]
-        command = [sys.executable, "-m", "mlb_offline", *options, *(str(word) for word in words)]
+        command = [sys.executable, "-P", "-m", "mlb_offline", *options, *(str(word) for word in words)]
         environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
         done = subprocess.run(command, stdout=stdout, check=False, env=environment, encoding="utf-8")  # noqa: S603
         if done.returncode != Exit.DONE:

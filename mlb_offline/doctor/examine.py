@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mlb_offline.airgap.evidence import Snapshot
+from mlb_offline.airgap.guard import current
 from mlb_offline.bundle.opening import Verified
 from mlb_offline.bundle.state import State
 from mlb_offline.doctor.clock import check_clock
@@ -89,8 +90,12 @@ class _Examination:
         self._places()
         state = self._look(Area.STATE, "record", check_state(self._options.state_folder))
         self._look(Area.CLOCK, "sane", _clock(self._now, state))
-        self._bundle(state)
-        self._models()
+        if current().refused:  # as a run would not, neither may this open a bundle or load a model
+            what = tr("密钥、数据包、被测模型与裁判：没有出网防护", "key, bundle, target and judges: there is no guard")
+            self._skip(Area.EGRESS, what)
+        else:
+            self._bundle(state)
+            self._models()
         # Last, as a run takes it: the first contact may have narrowed the guard, and the target is there to be asked.
         seen = self._look(Area.EGRESS, "evidence", check_egress(self._options.target))
         return Diagnosis(tuple(self._findings), tuple(self._unchecked), seen)

@@ -124,6 +124,7 @@ class Identity(Strict):
     declaration_sha256: Sha256
     demonstration: Demonstration
     guard_mode: ModeName
+    image: Sha256 | None
     items_sha256: Sha256
     judges: Annotated[list[Any], Field(max_length=0)]
     policy_sha256: Sha256

@@ -124,10 +124,10 @@ class FailedBody(SettledBody):
 
 
 class InterruptedBody(Body):
-    """``session.interrupted``."""
+    """``session.interrupted``; ``egress`` is null where the evidence could not be taken."""
 
     done: Count
-    egress: Snapshot
+    egress: Snapshot | None
     reason: Reason
 
 

@@ -17,6 +17,7 @@ from mlb_offline import __version__
 from mlb_offline.airgap.guard import current
 from mlb_offline.bundle.opening import OpenedBundle
 from mlb_offline.errors import UsageError
+from mlb_offline.installation import check_image
 from mlb_offline.language import tr
 from mlb_offline.run.declaration import Declaration
 from mlb_offline.run.plan import Plan
@@ -62,9 +63,13 @@ def make_identity(
 
     Returns:
         a JSON object; docs/run-store.md lists its keys.
+
+    Raises:
+        TrustError: files of the image are not those that were built into it.
     """
     parameters = target.get("parameters")
     seed = parameters.get("seed") if isinstance(parameters, Mapping) else None
+    image = check_image()
     return {
         "answers_file": answers_file,
         "bundle": _bundle(bundle),
@@ -73,6 +78,7 @@ def make_identity(
         "demonstration": {"bundle": bundle.manifest.core.demonstration, "keys": demonstration_key},
         "format": FORMAT,
         "guard_mode": current().mode.value,
+        "image": None if image is None else image.manifest_sha256,
         "items_sha256": plan.items_sha256(),
         "judges": [],
         "policy_sha256": policy_sha256,

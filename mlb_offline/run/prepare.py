@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mlb_offline.airgap.guard import confine_to_port, current
-from mlb_offline.airgap.kernel import lock_memory
+from mlb_offline.airgap.guard import confine_to_port, current, lock_memory
 from mlb_offline.airgap.modes import require_reachable
 from mlb_offline.bundle.opening import OpenedBundle, open_bundle
 from mlb_offline.bundle.state import State, open_state

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from mlb_offline.airgap.evidence import Snapshot, gaps
 from mlb_offline.errors import TrustError
 from mlb_offline.language import tr
 from mlb_offline.run.check import check_store
@@ -54,7 +55,7 @@ class Session:
         ending: ``finished``, ``operator``, ``target``, ``storage``, ``egress``, ``error``, ``killed``; ``open`` for a
             last session that has not said how it ended.
         details: body of its first event: concurrency, probe, attempt, state, rollback override, egress evidence.
-        egress_at_end: evidence when it ended; None where it has not said how.
+        egress_at_end: evidence when it ended; None where it has not said how, or evidence could not be taken.
     """
 
     started: str
@@ -230,11 +231,16 @@ def _indicative(
         "limited": identity["selection"]["limit"] is not None,
         "datasets-subset": identity["selection"]["named"] is not None,
         "rollback-override": any(session.details.get("rollback_override") for session in sessions),
-        "egress-failed": any(session.ending == "egress" for session in sessions),
+        "egress-failed": any(_egress_failed(session) for session in sessions),
         # Whichever of them is meant to be certified, some of the answers are not its own.
         "several-models": len(models) > 1,
     }
     return tuple(code for code, holds in reasons.items() if holds)
+
+
+def _egress_failed(session: Session) -> bool:
+    seen = [one for one in (session.details.get("egress"), session.egress_at_end) if one is not None]
+    return session.ending == "egress" or any(gaps(Snapshot.model_validate(one)) for one in seen)
 
 
 def _notes(

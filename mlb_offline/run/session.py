@@ -202,13 +202,13 @@ async def _drive(
             await engine.run()
         if tally.finished < tally.total:
             raise InterruptedRunError(tr("运行已中断", "the run was interrupted"))
-        seen = evidence.take(endpoint)
+        seen = evidence.take(endpoint, again=True)
         evidence.require_whole(seen)
     except BaseException as error:
         # Where the disk is full this event cannot be written either; the error that counts is the first.
         with contextlib.suppress(MlbError):
-            seen = seen or evidence.take(endpoint)
-            body = {"done": tally.finished, "egress": seen.model_dump(), "reason": _reason(error)}
+            last = seen or _take_if_possible(endpoint)
+            body = {"done": tally.finished, "egress": last and last.model_dump(), "reason": _reason(error)}
             await writer.commit([Noted(EventType.INTERRUPTED, body)])
         if isinstance(error, MlbError):
             _tell_how_to_resume(error, tally, resume_command(prepared, directory))
@@ -220,6 +220,13 @@ async def _drive(
     finally:
         showing.cancel()
         await asyncio.gather(showing, return_exceptions=True)
+
+
+def _take_if_possible(endpoint: str | None) -> evidence.Snapshot | None:
+    try:
+        return evidence.take(endpoint, again=True)
+    except MlbError:
+        return None
 
 
 def _reason(error: BaseException) -> str:

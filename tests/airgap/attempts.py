@@ -262,6 +262,23 @@ class Attempts:
 
         return fate(act)
 
+    def ask_for_a_key(self) -> None:
+        """The kernel would run a helper of root's to find it; for a key of the kind dns_resolver, ask a name server."""
+        kernel.call(NUMBERS["request_key"], b"user", b"mlb-offline-no-such-key", None, 0)
+
+    def type_into_a_terminal(self) -> None:
+        master, slave = os.openpty()
+        try:
+            fcntl.ioctl(slave, 0x5412, b"x")  # TIOCSTI
+        finally:
+            os.close(master)
+            os.close(slave)
+
+    def tunnel(self) -> None:
+        """A request without a name, at what is no tunnel: the error tells whether it came that far."""
+        with open("/dev/null", "rb") as nothing:  # noqa: PTH123 - a device
+            fcntl.ioctl(nothing, 0x400454CA, bytes(40))  # TUNSETIFF
+
     def receive_descriptor(self) -> str:
         self.outside.offers.settimeout(5)
         _, received, _, _ = socket.recv_fds(self.outside.offers, 100, 1)

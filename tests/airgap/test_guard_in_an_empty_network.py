@@ -49,7 +49,10 @@ ATTEMPTS: dict[str, tuple[str, str, str]] = {
     "child_in_python": ("done", "EACCES", "done"),
     "child_in_bash": ("done", "EACCES", "done"),
     "child_to_other_port": ("done", "EACCES", "EACCES"),
-    "new_namespace": ("done", "EACCES", "EACCES"),
+    "new_namespace": ("done", "EPERM", "EPERM"),
+    "ask_for_a_key": ("ENOKEY", "EPERM", "EPERM"),
+    "type_into_a_terminal": ("done", "EPERM", "EPERM"),
+    "tunnel": ("ENOTTY", "EPERM", "EPERM"),
     "receive_descriptor": ("1 received", "EPERM", "EPERM"),
     "receive_descriptor_of_many": ("1 received", "EPERM", "EPERM"),
     "receive_without_descriptor": ("a socket for you: 0 received",) * 3,
@@ -78,6 +81,8 @@ NEEDS_KERNEL = {
     "io_uring": {"ENOSYS", "EPERM"},
     "call_of_32_bits": {"-38", "SIGSEGV"},
     "new_namespace": {"EPERM", "ENOSPC"},
+    "ask_for_a_key": {"ENOSYS"},
+    "type_into_a_terminal": {"EIO", "EPERM"},
 }
 """Attempt → how it ends without the guard on a machine whose kernel was built or set up without it."""
 

@@ -100,3 +100,15 @@ def test_a_guard_without_a_name_is_the_strictest(word: str, run_words: list[obje
     with sqlite3.connect(next((tmp_path / "run").glob("*.sqlite*"))) as store:
         dump = "".join(store.iterdump())
     assert '"guard_mode":"unix-only"' in dump.replace(" ", "")
+
+
+def test_the_doctor_opens_nothing_and_loads_nothing_where_there_is_no_guard(world: World, tmp_path: Path) -> None:
+    words = ["doctor", "--bundle", world.bundle, "--trust", world.trust, "--key", world.key_file, "--json"]
+    words += ["--target", f"gguf:{tmp_path / 'model.gguf'}", "--state", tmp_path / "s"]
+    looked = under("no-seccomp", *words)
+    assert looked.returncode == 6, looked.stderr
+    result = json.loads(looked.stdout)
+    assert {"key", "bundle", "target"}.isdisjoint(one["area"] for one in result["findings"])
+    assert any(one["area"] == "egress" for one in result["not_checked"])
+    chosen = json.loads(under("no-seccomp", *words, "--guard", "none").stdout)
+    assert {"key", "bundle", "target"} <= {one["area"] for one in chosen["findings"]}

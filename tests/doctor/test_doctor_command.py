@@ -269,6 +269,13 @@ def test_an_image_whose_files_were_changed_is_exit_4(tmp_path: Path) -> None:
     assert told.code == 4
     assert told.failures() == {"kernel.image", "egress.evidence"}
     assert told.result["egress"] is None
+    part.write_text("as built")
+    (tmp_path / "added.pth").write_text("import os")
+    assert doctor("--json", MLB_DATA=str(tmp_path)).code == 4
+    (tmp_path / "added.pth").unlink()
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "judge.gguf").write_text("a hospital's own")
+    assert doctor("--json", MLB_DATA=str(tmp_path)).code == 0
 
 
 def test_the_worst_of_several_decides(house: House, tmp_path: Path) -> None:

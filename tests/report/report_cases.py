@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import rfc8785
-from egress_cases import egress_of
+from egress_cases import IMAGE, egress_of
 
 from mlb_offline.benchmark.catalogue import DATASETS, Metric
 from mlb_offline.policy.model import Policy, load_policy, parse_policy
@@ -107,6 +107,7 @@ def identity_of(counts: Mapping[str, int], policy: Policy, repeats: int = 1, **c
         "demonstration": {"bundle": False, "keys": False},
         "format": "mlb-offline/run/v1",
         "guard_mode": "unix-only",
+        "image": IMAGE,
         "items_sha256": "d3" * 32,
         "judges": [],
         "policy_sha256": policy.digest,

@@ -131,15 +131,41 @@ def test_a_session_stopped_for_its_evidence_makes_the_report_indicative() -> Non
     assert data.findings.verdict == "not evaluable"
 
 
-def test_a_session_stopped_for_its_evidence_must_show_what_was_wrong() -> None:
+@pytest.mark.parametrize("at_end", [None, egress_of()])
+def test_it_does_so_whether_or_not_evidence_could_be_taken_then(at_end: dict[str, Any] | None) -> None:
     def change(value: dict[str, Any]) -> None:
-        stopped(value)["egress_at_end"] = egress_of()
+        stopped(value)["egress_at_end"] = at_end
 
-    assert why_refused(lie(change)).field == "data.run.sessions"
+    data = lie(change)
+    accepted(data)
+    assert indicative(data) == {"egress-failed"}
+    assert ("未能取得证据" in page(data)) == (at_end is None)
 
 
-def test_evidence_that_failed_cannot_be_told_as_another_ending() -> None:
+def test_evidence_that_failed_counts_under_whatever_ending() -> None:
     def change(value: dict[str, Any]) -> None:
         stopped(value)["ending"] = "operator"
 
+    data = lie(change)
+    accepted(data)
+    assert indicative(data) == {"egress-failed"}
+
+
+def test_what_differs_between_sessions_is_listed() -> None:
+    def change(value: dict[str, Any]) -> None:
+        session = value["run"]["sessions"][-1]
+        for name in ("egress", "egress_at_end"):
+            session[name] = {**session[name], "peer": {"path": "/run/other.sock", "pid": 7, "uid": 8, "gid": 9}}
+
+    shown = page(lie(change))
+    assert "uid 1000" in shown
+    assert "/run/other.sock" in shown
+    assert "/run/other.sock" not in page(HONEST)
+
+
+def test_a_session_outside_the_image_of_the_run_is_refused() -> None:
+    def change(value: dict[str, Any]) -> None:
+        value["run"]["sessions"][-1]["egress"]["image"] = None
+
     assert why_refused(lie(change)).field == "data.run.sessions"
+    assert why_refused(lie(lambda v: v["run"]["identity"].update(image="00" * 32))).field == "data.run.sessions"
