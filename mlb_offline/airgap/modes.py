@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 
 from mlb_offline.errors import UsageError
@@ -14,7 +14,7 @@ class Mode(StrEnum):
     """What the guard lets a process open.
 
     ``unix-only``: Unix sockets. ``loopback``, ``internal``: also TCP streams, to a port that Landlock fixes; that the
-    address is this machine's, or a private one, is checked before the first request but not enforced by the kernel.
+    address is this machine's, or inside the house, is checked before the first request but not enforced by the kernel.
     ``none``: nothing is enforced.
     """
 
@@ -30,6 +30,24 @@ class Mode(StrEnum):
 
 
 Address = IPv4Address | IPv6Address
+
+IN_HOUSE = tuple(
+    ip_network(network)
+    for network in (
+        *("127.0.0.0/8", "::1/128"),  # this machine
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),  # RFC 1918
+        "fc00::/7",  # RFC 4193
+        *("169.254.0.0/16", "fe80::/10"),  # the same link: RFC 3927, RFC 4291
+        "100.64.0.0/10",  # RFC 6598
+    )
+)
+"""Where a server of the house can stand.
+
+Not ``is_private`` of the library, which also holds addresses of no host (0.0.0.0/8, 240.0.0.0/4) and networks for
+documentation and measurements. Carrier-grade NAT (RFC 6598) is in: the Internet does not route it, and clusters and
+overlay networks inside houses are numbered by it. It may be a provider's, as 10.0.0.0/8 may be at the end of a tunnel:
+where the wire leads no number says.
+"""
 
 HOSTS = Path("/etc/hosts")
 
@@ -68,11 +86,18 @@ def require_reachable(mode: Mode, spec: str) -> int | None:
 
 
 def _allowed(mode: Mode, address: Address) -> bool:
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    if mode is Mode.LOOPBACK:
-        return bool(mapped.is_loopback)
-    # "Private" of the library also holds documentation and test networks; no server of a hospital stands there.
-    return bool(mapped.is_loopback or (mapped.is_private and not mapped.is_unspecified))
+    return unmapped(address).is_loopback if mode is Mode.LOOPBACK else in_house(address)
+
+
+def in_house(address: Address) -> bool:
+    """The address is one of ``IN_HOUSE``; an IPv4 address that IPv6 maps counts as what it is."""
+    plain = unmapped(address)
+    return any(plain in network for network in IN_HOUSE)
+
+
+def unmapped(address: Address) -> Address:
+    """The IPv4 address that an IPv6 address stands for (RFC 4291, 2.5.5.2), or the address itself."""
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def addresses(host: str) -> list[Address]:
@@ -131,7 +156,7 @@ def _too_strict(host: str) -> UsageError:
             "或明确选用较弱的模式 --guard loopback（本机）或 --guard internal（院内地址），报告会写明",
             "carry the port to a Unix socket with `mlb-offline bridge` in a second container and use --target "
             "unix:PATH; or choose a weaker mode explicitly, --guard loopback (this machine) or --guard internal "
-            "(a private address), and the report says so",
+            "(an address inside the house), and the report says so",
         ),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import asdict
 from typing import Annotated
@@ -43,12 +44,14 @@ def bridge_command(
     as_json: JsonFlag = False,
 ) -> None:
     """Carry a TCP port to a Unix socket until stopped; hold no key and no bundle."""
-    from mlb_offline.airgap.bridge import find, parse_listen, run_bridge
+    from mlb_offline.airgap.bridge import run_bridge
+    from mlb_offline.airgap.bridge_ends import find, parse_listen
     from mlb_offline.errors import UsageError
 
     def say(line: str) -> None:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # nobody reads it any more: no reason to carry nothing
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
 
     try:
         mode = int(socket_mode, 8)

@@ -43,6 +43,9 @@ TARGETS: dict[str, str] = {
     "http://[fd00::1]:8000/v1": INSIDE,
     "http://[fe80::1]:8000/v1": INSIDE,
     "http://[::ffff:10.0.0.1]:8000/v1": INSIDE,
+    "http://[::ffff:169.254.1.1]:8000/v1": INSIDE,
+    "http://100.64.0.1:8000/v1": INSIDE,
+    "http://100.127.255.254:8000/v1": INSIDE,
     "http://8.8.8.8:8000/v1": ANY,
     "https://1.1.1.1/v1": ANY,
     "http://172.32.0.1:8000/v1": ANY,
@@ -51,7 +54,18 @@ TARGETS: dict[str, str] = {
     "http://0.0.0.0:8000/v1": ANY,
     "http://[::]:8000/v1": ANY,
     "http://[::ffff:0.0.0.0]:8000/v1": ANY,
+    "http://[::ffff:192.0.2.1]:8000/v1": ANY,
+    "http://0.1.2.3:8000/v1": ANY,
+    "http://100.63.255.255:8000/v1": ANY,
+    "http://100.128.0.1:8000/v1": ANY,
+    "http://192.0.2.1:8000/v1": ANY,
+    "http://198.18.0.1:8000/v1": ANY,
     "http://224.0.0.1:8000/v1": ANY,
+    "http://240.0.0.1:8000/v1": ANY,
+    "http://255.255.255.255:8000/v1": ANY,
+    "http://[64:ff9b::10.0.0.1]:8000/v1": ANY,
+    "http://[2001:db8::1]:8000/v1": ANY,
+    "http://[ff02::1]:8000/v1": ANY,
 }
 ORDER = ("unix-only", LOCAL, INSIDE, ANY)
 
