@@ -11,15 +11,16 @@ RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3 python3-pip python3-venv
 COPY build/wheelhouse/${ARCH} /wheelhouse
 # The environment itself has no pip; the one from Debian fills it. sqlite-utils depends on pip for a command that is
-# not part of this program, so pip is in the wheelhouse, and taken out again.
+# not part of this program, so pip is in the wheelhouse, and taken out again; so are the commands of the libraries.
 RUN python3 -m venv --without-pip /opt/mlb-offline/venv \
  && python3 -m pip --python /opt/mlb-offline/venv/bin/python install --no-cache-dir --no-compile --no-index \
       --find-links /wheelhouse --require-hashes --requirement /wheelhouse/requirements.txt \
- && cd /opt/mlb-offline/venv && rm -rf bin/pip* bin/activate* bin/Activate* include share \
+ && cd /opt/mlb-offline/venv && rm -rf include share \
       lib/python3*/site-packages/pip lib/python3*/site-packages/pip-*.dist-info \
       lib/python3*/site-packages/llama_cpp/server lib/python3*/site-packages/llama_cpp/lib/pkgconfig \
       lib/python3*/site-packages/llama_cpp/lib/cmake lib/python3*/site-packages/include \
       lib/python3*/site-packages/*.dist-info/RECORD \
+ && find bin -mindepth 1 ! -name 'python*' ! -name mlb-offline -delete \
  && /opt/mlb-offline/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/mlb-offline/venv/lib
 COPY bundles /opt/mlb-offline/bundles
 COPY models /opt/mlb-offline/models
@@ -34,13 +35,17 @@ COPY LICENSE README.md README.zh.md CHANGELOG.md /opt/mlb-offline/
 FROM ${BASE}
 ARG VERSION=0
 ARG REVISION=unknown
+# BuildKit reads it, for the times in the image's configuration and, told rewrite-timestamp=true, in its layers.
 ARG SOURCE_DATE_EPOCH=0
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3 libgomp1 \
  && apt-get clean \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/cache/ldconfig/aux-cache /var/log/* \
-      /var/lib/dpkg/*-old /usr/share/doc/* /usr/share/man/* /usr/share/info/* /usr/share/locale/* /tmp/* /root/.cache /root/.bashrc /root/.profile \
+      /var/lib/dpkg/*-old /usr/share/man/* /usr/share/info/* /usr/share/locale/* /tmp/* /root/.cache /root/.bashrc \
+      /root/.profile \
+ && find /usr/share/doc -type f ! -name copyright -delete \
  && find / -xdev -name __pycache__ -type d -prune -exec rm -rf {} + \
+ && find / -xdev -type f -perm /6000 -exec chmod ug-s {} + \
  && mkdir --mode=1777 /state /work
 COPY --from=build /opt/mlb-offline /opt/mlb-offline
 COPY deploy/manifest.sh /opt/mlb-offline/manifest.sh
@@ -56,6 +61,6 @@ LABEL org.opencontainers.image.title="mlb-offline" \
 VOLUME /state
 WORKDIR /work
 USER 65532:65532
-HEALTHCHECK --interval=5m --timeout=60s --retries=1 CMD ["mlb-offline", "doctor", "--egress"]
+HEALTHCHECK --interval=30m --timeout=60s --retries=1 CMD ["mlb-offline", "doctor", "--egress"]
 ENTRYPOINT ["mlb-offline"]
 CMD ["--help"]

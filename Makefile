@@ -13,7 +13,7 @@ ARCH ?= amd64
 BASE ?= docker.io/library/debian:bookworm-slim
 ENGINE ?= $(shell command -v docker >/dev/null 2>&1 && docker info >/dev/null 2>&1 && echo docker || echo podman)
 # Rootful podman in a machine without its own cgroups needs these (Docker takes neither).
-BUILD_FLAGS ?= $(if $(findstring podman,$(ENGINE)),--isolation=chroot --pull=never --format docker --timestamp $(EPOCH))
+BUILD_FLAGS ?= $(if $(findstring podman,$(ENGINE)),--isolation=chroot --pull=missing --format docker --timestamp $(EPOCH))
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' mlb_offline/__init__.py)
 REVISION = $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 EPOCH = $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
@@ -87,6 +87,7 @@ $(TINY): $(STAMP) mlb_offline/demo/tiny_gguf.py
 image: wheelhouse $(TINY)
 	$(ENGINE) build $(BUILD_FLAGS) $(CACHE) --build-arg BASE=$(BASE) --build-arg ARCH=$(ARCH) --build-arg VERSION=$(VERSION) \
 	  --build-arg REVISION=$(REVISION) --build-arg SOURCE_DATE_EPOCH=$(EPOCH) --platform linux/$(ARCH) \
+	  $(if $(EXTRA_MODELS),--build-arg EXTRA_MODELS=$(EXTRA_MODELS)) $(if $(EXTRA_BUNDLES),--build-arg EXTRA_BUNDLES=$(EXTRA_BUNDLES)) \
 	  --tag $(IMAGE) .
 
 # The engine's global and run flags for machines that need some: MLB_ENGINE, MLB_FLAGS.

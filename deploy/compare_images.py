@@ -1,4 +1,4 @@
-"""Do two images hold the same files? ``python deploy/compare_images.py ENGINE IMAGE IMAGE`` (make image-twice).
+"""Do two images hold the same files? ``python deploy/compare_images.py ENGINE IMAGE IMAGE``.
 
 Compared by path: kind, permissions, owner, link target and content. Times of modification are counted apart: an engine
 sets them to those of the build unless it is told otherwise. Exit 0 where all else is equal, 1 where not.

@@ -14,6 +14,17 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 USERS = ("65532:65532", "12345:999")
+SCRIPT = "../media/mlb-offline.sh"
+WHEELHOUSE = "build/wheelhouse/amd64/requirements.txt"
+"""The wheels that the image under test was built from; make is to leave them, whatever was edited since."""
+
+
+def put_script(media: Path, version: str = "test") -> None:
+    """The script as a release has it."""
+    media.mkdir()
+    text = (REPOSITORY / "deploy" / "mlb-offline.sh").read_text(encoding="utf-8")
+    (media / "mlb-offline.sh").write_text(text.replace("@VERSION@", version), encoding="utf-8")
+    (media / "mlb-offline.sh").chmod(0o755)
 
 
 @dataclass(frozen=True)
@@ -30,18 +41,26 @@ class Done:
 
 @dataclass(frozen=True)
 class Hospital:
-    """A work folder with the script of the media in it, as an officer would have it."""
+    """Folders for the media (with the script), for work and for sockets, as the sheet says."""
 
-    folder: Path
+    base: Path
     image: str
     engine: list[str]
     flags: list[str]
     user: str
     environment: dict[str, str] = field(repr=False)
 
+    @property
+    def folder(self) -> Path:
+        return self.base / "work"
+
+    @property
+    def sockets(self) -> Path:
+        return self.base / "socket"
+
     def script(self, *words: object, timeout: float = 120) -> Done:
-        """``./mlb-offline.sh WORDS``."""
-        command = ["sh", "mlb-offline.sh", *map(str, words)]
+        """``../media/mlb-offline.sh WORDS``."""
+        command = ["sh", SCRIPT, *map(str, words)]
         done = subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=timeout
         )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
+import re
+import shlex
+import shutil
 import subprocess
 import tarfile
 import time
@@ -14,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from image_world import REPOSITORY, USERS, Done, Hospital, outside
+from compare_images import exported
+from image_world import REPOSITORY, SCRIPT, USERS, WHEELHOUSE, Done, Hospital, outside
+from release import take_inventory
 
 from mlb_offline.airgap.modes import Mode
 from mlb_offline.airgap.probes import expected
@@ -93,13 +97,9 @@ def test_the_whole_demonstration_runs_without_network_and_verifies_outside(hospi
 def scripted(hospital: Hospital) -> tuple[Path, dict[str, Counter[str]]]:
     """A table of replies in a folder that a vendor's container shares, and how many of each kind they are."""
     replies, kinds = scripted_replies(read_source(REPOSITORY / "bundles" / "src" / "demo"))
-    folder = hospital.folder / "sock"
-    folder.mkdir()
+    folder = hospital.sockets
     table = folder / "replies.json"
     table.write_text(json.dumps({"replies": replies}, ensure_ascii=False), encoding="utf-8")
-    uid, gid = map(int, hospital.user.split(":"))
-    for path in (folder, table):
-        os.chown(path, uid, gid)
     return folder, kinds
 
 
@@ -132,13 +132,12 @@ def test_a_vendor_in_a_second_container_without_network_shares_only_a_socket_fol
 
 @contextmanager
 def bridge(hospital: Hospital, socket: Path, port: int) -> Iterator[subprocess.Popen[str]]:
-    """``./mlb-offline.sh bridge`` in the foreground of a terminal of its own."""
-    command = ["sh", "mlb-offline.sh", "bridge", f"unix:{socket}", f"127.0.0.1:{port}", "--json"]
+    """``mlb-offline.sh bridge`` in the foreground of a terminal of its own."""
+    command = ["sh", SCRIPT, "bridge", f"unix:{socket}", f"127.0.0.1:{port}", "--json"]
     process = subprocess.Popen(
         command,
         cwd=hospital.folder,
-        env=hospital.environment
-        | {"MLB_FLAGS": f"{hospital.environment['MLB_FLAGS']} --name {socket.parent.parent.name}"},
+        env=hospital.environment | {"MLB_FLAGS": f"{hospital.environment['MLB_FLAGS']} --name {hospital.base.name}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -147,7 +146,7 @@ def bridge(hospital: Hospital, socket: Path, port: int) -> Iterator[subprocess.P
         until_there(socket)
         yield process
     finally:
-        subprocess.run([*hospital.engine, "stop", "--time", "5", socket.parent.parent.name], capture_output=True)
+        subprocess.run([*hospital.engine, "stop", "--time", "5", hospital.base.name], capture_output=True)
         process.wait(30)
 
 
@@ -157,10 +156,10 @@ def test_a_tcp_service_of_the_host_is_reached_through_the_bridge_in_a_second_con
 ) -> None:
     folder, kinds = scripted
     socket = folder / "model.sock"
-    with scripted_server(folder / "replies.json", log=folder.parent / "vendor.log") as vendor:
+    with scripted_server(folder / "replies.json", log=hospital.base / "vendor.log") as vendor:
         port = int(vendor.target.rpartition(":")[2].partition("/")[0])
         with bridge(hospital, socket, port) as process:
-            name = folder.parent.name
+            name = hospital.base.name
             inspected = subprocess.run([*hospital.engine, "inspect", name], capture_output=True, text=True, check=True)
             mounts = [one["Destination"] for one in json.loads(inspected.stdout)[0]["Mounts"]]
             done = evaluate(hospital, socket)
@@ -220,23 +219,18 @@ def test_nothing_can_be_written_but_where_it_is_meant(hospital: Hospital) -> Non
 
 
 @pytest.fixture(scope="module")
-def files(image: str, engine: list[str]) -> dict[str, int]:
-    """Path → bytes of every file in the image."""
-    made = subprocess.run([*engine, "create", image], capture_output=True, text=True, check=True).stdout.strip()
-    try:
-        process = subprocess.Popen([*engine, "export", made], stdout=subprocess.PIPE)
-        with process, tarfile.open(fileobj=process.stdout, mode="r|") as content:
-            return {member.name: member.size for member in content if not member.isdir()}
-    finally:
-        subprocess.run([*engine, "rm", made], capture_output=True, check=True)
+def files(image: str, engine: list[str]) -> dict[str, tarfile.TarInfo]:
+    """Path → what is known of every file in the image."""
+    with exported(engine, image) as content:
+        return {member.name: member for member in content if not member.isdir()}
 
 
 def test_it_holds_nothing_that_the_evaluator_does_not_need(
-    files: dict[str, int], image: str, engine: list[str]
+    files: dict[str, tarfile.TarInfo], image: str, engine: list[str]
 ) -> None:
     form = ["image", "inspect", "--format", "{{.Size}}", image]
     layers = int(subprocess.run([*engine, *form], capture_output=True, text=True, check=True).stdout)
-    unpacked = sum(files.values())
+    unpacked = sum(member.size for member in files.values())
     print(f"\nthe image: {layers / 1e6:.0f} MB of layers; {len(files)} files, {unpacked / 1e6:.0f} MB")
     assert layers < LIMIT
     programs = {Path(name).name for name in files if "/bin/" in name or "/sbin/" in name}
@@ -256,6 +250,9 @@ def test_it_holds_nothing_that_the_evaluator_does_not_need(
         "ssh",
         "nc",
     }
+    own = {Path(name).name for name in files if name.startswith("opt/mlb-offline/venv/bin/")}
+    assert own == {"python", "python3", "python3.11", "mlb-offline"}
+    assert not [name for name, member in files.items() if member.isreg() and member.mode & 0o6000]  # setuid, setgid
     packages = {name.split("site-packages/")[1].split("/")[0] for name in files if "site-packages/" in name}
     assert not packages & {"pip", "setuptools", "wheel", "pytest", "fastapi", "uvicorn", "gguf", "requests"}
     assert {"mlb_offline", "llama_cpp", "aiohttp", "cryptography"} <= packages
@@ -263,7 +260,7 @@ def test_it_holds_nothing_that_the_evaluator_does_not_need(
     assert not [name for name in files if name.endswith((".key.json", ".key.pem"))]
 
 
-def test_its_native_code_runs_on_any_processor_of_its_kind(files: dict[str, int]) -> None:
+def test_its_native_code_runs_on_any_processor_of_its_kind(files: dict[str, tarfile.TarInfo]) -> None:
     variants = {Path(name).name for name in files if "libggml-cpu" in name}
     assert variants == {f"libggml-cpu-{name}.so" for name in ("x64", "haswell", "skylakex", "icelake")}
 
@@ -276,54 +273,118 @@ def test_the_command_starts_within_seconds(hospital: Hospital) -> None:
     assert done.out.startswith("mlb-offline 0.")
 
 
+def test_models_and_bundles_of_a_site_are_built_in_and_listed(image: str, engine: list[str]) -> None:
+    site = REPOSITORY / "build" / "image" / "site"
+    assert not site.exists(), f"{site} is somebody's"
+    other = f"{image}-site"
+    try:
+        for kind, name in (("models", "judge.gguf"), ("bundles", "site.mlbb")):
+            (site / kind).mkdir(parents=True)
+            (site / kind / name).write_bytes(b"none\n")
+        extra = [f"EXTRA_{kind.upper()}=build/image/site/{kind}" for kind in ("models", "bundles")]
+        words = [f"IMAGE={other}", *extra, f"--assume-old={WHEELHOUSE}"]
+        built = subprocess.run(["make", "image", *words], cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+        assert built.returncode == 0, built.stderr
+        inventory = take_inventory(engine, other)
+    finally:
+        shutil.rmtree(site, ignore_errors=True)
+        subprocess.run([*engine, "rmi", other], capture_output=True)
+    listed = {line.split()[1] for line in inventory.data}
+    data = "/opt/mlb-offline"
+    assert {f"{data}/models/judge.gguf", f"{data}/bundles/site.mlbb", f"{data}/models/mlb-tiny-random.gguf"} <= listed
+
+
+@pytest.fixture
+def strace(hospital: Hospital) -> list[str]:
+    """The engine under strace: itself and all that it starts, in whatever namespace.
+
+    With ``--seccomp-bpf`` only the calls named stop a process, which spares minutes. Calls that the guard denies are
+    then not seen; those that it lets through are.
+    """
+    if "podman" not in hospital.engine[0]:
+        pytest.skip("containers are started by a daemon, which is not traced")
+    calls = "trace=execve,socket,clone,clone3,fork,vfork"
+    options = ["-f", "-qq", "--seccomp-bpf", "--pidns-translation", "-o", str(hospital.base / "trace"), "-e", calls]
+    return ["strace", *options, *hospital.engine]
+
+
+PROGRAMS = ('execve("/usr/local/bin/mlb-offline"', 'execve("/opt/mlb-offline/venv/bin/')
+"""How the image's own programs begin in a trace."""
+
+
+class Sockets:
+    """What a trace tells: families of sockets that anyone opened, and those that the image's processes opened."""
+
+    def __init__(self, trace: Path) -> None:
+        lines = trace.read_text(encoding="utf-8", errors="replace").splitlines()
+        self.inside: set[str] = set()
+        self.opened: list[str] = []
+        self.opened_inside: list[str] = []
+        for pid, call in self._whole(lines):
+            if call.startswith(PROGRAMS):
+                self.inside.add(pid)
+            elif call.startswith(("clone", "fork", "vfork")) and pid in self.inside:
+                # "= 7 /* 20684 in strace's PID NS */", or the bare number outside a namespace
+                child = re.search(r"= (\d+)(?: /\* (\d+) in strace's PID NS \*/)?$", call)
+                if child:
+                    self.inside.add(child[2] or child[1])
+            elif call.startswith("socket("):
+                family = call.removeprefix("socket(").partition(",")[0]
+                if re.search(r"= \d+$", call):
+                    self.opened.append(family)
+                    self.opened_inside += [family] if pid in self.inside else []
+
+    @staticmethod
+    def _whole(lines: list[str]) -> list[tuple[str, str]]:
+        """Calls in the order of their beginnings: a new process can be seen at work before its parent's call ends."""
+        calls, begun = [], {}
+        for number, line in enumerate(lines):
+            pid, _, rest = line.partition(" ")
+            rest = rest.strip()
+            if rest.endswith("<unfinished ...>"):
+                begun[pid] = (number, rest.removesuffix("<unfinished ...>"))
+            elif (resumed := re.fullmatch(r"<\.\.\. \w+ resumed>(.*)", rest)) and pid in begun:
+                first, beginning = begun.pop(pid)
+                calls.append((first, pid, beginning + resumed[1]))
+            else:
+                calls.append((number, pid, rest))
+        return [(pid, call) for _, pid, call in sorted(calls)]
+
+
 @one_user
-def test_strace_of_every_process_of_the_container_shows_no_network_socket(hospital: Hospital) -> None:
-    """The engine and all that it starts are traced from outside; what counts is what the image's programs do."""
-    trace = hospital.folder / "trace"
-    environment = hospital.environment | {
-        "MLB_ENGINE": " ".join(
-            [
-                "strace",
-                "-f",
-                "-qq",
-                "-o",
-                str(trace),
-                "-e",
-                "trace=execve,socket,clone,clone3,fork,vfork",
-                *hospital.engine,
-            ]
-        )
-    }
-    done = subprocess.run(
-        ["sh", "mlb-offline.sh", "demo", "--out", "demo"],
-        cwd=hospital.folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+def test_strace_of_every_process_of_the_container_shows_no_network_socket(
+    hospital: Hospital, strace: list[str]
+) -> None:
+    command = ["sh", SCRIPT, "demo", "--out", "demo"]
+    environment = hospital.environment | {"MLB_ENGINE": shlex.join(strace)}
+    done = subprocess.run(command, cwd=hospital.folder, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    inside = _processes_of_the_image(trace.read_text(encoding="utf-8", errors="replace").splitlines())
-    lines = [
-        line for line in trace.read_text(encoding="utf-8", errors="replace").splitlines() if line.split()[0] in inside
-    ]
-    sockets = [line for line in lines if " socket(" in line]
-    opened = [line for line in sockets if "AF_UNIX" not in line and not line.endswith("(Permission denied)")]
-    print(f"\nprocesses of the image: {len(inside)}, socket calls: {len(sockets)}, opened beyond Unix: {len(opened)}")
-    assert len(inside) > 10
-    assert any("AF_INET" in line for line in sockets)  # the guard's own attempts: the trace does see such calls
-    assert opened == []
+    seen = Sockets(hospital.base / "trace")
+    opened = len(seen.opened_inside)
+    print(f"\nstrace: {len(seen.inside)} processes and threads of the image opened {opened} sockets, all of them Unix")
+    assert len(seen.inside) > 10
+    assert set(seen.opened_inside) == {"AF_UNIX"}
+    # Whoever opened it: the engine itself brings up the loopback, and talks to systemd.
+    assert set(seen.opened) <= {"AF_UNIX", "AF_NETLINK"}
 
 
-def _processes_of_the_image(lines: list[str]) -> set[str]:
-    """Ids of the processes that ran the image's Python, and of all their descendants."""
-    inside: set[str] = set()
-    for line in lines:
-        pid, _, rest = line.partition(" ")
-        if "execve(" in rest and "/opt/mlb-offline/venv/bin/" in rest:
-            inside.add(pid)
-        if pid in inside and ("clone" in rest or "fork" in rest):
-            child = rest.rpartition("= ")[2].strip()
-            if child.isdigit():
-                inside.add(child)
-    return inside
+@one_user
+def test_strace_would_show_network_sockets_of_threads_and_children(hospital: Hospital, strace: list[str]) -> None:
+    attempt = """
+import os, socket, threading
+thread = threading.Thread(target=socket.socket, args=(socket.AF_INET, socket.SOCK_STREAM))
+thread.start()
+thread.join()
+child = os.fork()
+if child == 0:
+    thread = threading.Thread(target=socket.socket, args=(socket.AF_INET6, socket.SOCK_DGRAM))
+    thread.start()
+    thread.join()
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    python = ("--entrypoint", "/opt/mlb-offline/venv/bin/python", hospital.image, "-c", attempt)
+    command = [*strace, "run", "--rm", *hospital.flags, *LOCKED, "--user", hospital.user, *python]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert sorted(Sockets(hospital.base / "trace").opened_inside) == ["AF_INET", "AF_INET6"]

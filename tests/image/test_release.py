@@ -8,12 +8,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from image_world import REPOSITORY
+from image_world import REPOSITORY, WHEELHOUSE
 
 from mlb_offline import __version__
 
 MEDIA_MB = 150
-VERIFY = "openssl pkeyutl -verify -pubin -inkey release.pub.pem -rawin -in SHA256SUMS -sigfile SHA256SUMS.sig"
+VERIFY = "openssl dgst -sha256 -verify release.pub.pem -signature SHA256SUMS.sig SHA256SUMS"
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,17 @@ def test_openssl_and_sha256sum_alone_verify_it(release: Path) -> None:
     assert listed == {path.name for path in release.iterdir()} - {"SHA256SUMS", "SHA256SUMS.sig"}
     about = json.loads((release / "release.json").read_text())
     assert (about["version"], about["throwaway_key"]) == (__version__, True)
+    assert [path.name for path in release.parent.iterdir()] == [release.name]  # the throwaway key is gone
+
+
+def test_it_says_which_base_its_image_stands_on(release: Path, engine: list[str], image: str) -> None:
+    about = json.loads((release / "release.json").read_text())
+    form = ["image", "inspect", "--format", "{{.Id}} {{json .RepoDigests}} {{json .RootFS.Layers}}"]
+    base_id, digests, layers = (
+        subprocess.run([*engine, *form, about["base"]], capture_output=True, text=True, check=True).stdout
+    ).split()
+    assert (about["base_id"], about["base_digests"]) == (base_id, json.loads(digests))
+    assert about["layers"][: len(json.loads(layers))] == json.loads(layers)
 
 
 def test_it_fits_the_media_and_loads_from_its_parts(release: Path, engine: list[str], image: str) -> None:
@@ -110,7 +121,7 @@ def test_the_sheet_and_the_examples_name_this_version(release: Path) -> None:
 def test_two_builds_from_one_commit_give_the_same_files(image: str, engine: list[str]) -> None:
     again = f"{image}-again"
     built = subprocess.run(
-        ["make", "image", f"IMAGE={again}", "CACHE=--no-cache"],
+        ["make", "image", f"IMAGE={again}", "CACHE=--no-cache", f"--assume-old={WHEELHOUSE}"],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
