@@ -93,13 +93,17 @@ HOSTILE += [
 ]
 
 
+PATIENCE = 20.0
+"""CPU seconds: no measurement, which is for bench/. These take about one; what grows with the square, many minutes."""
+
+
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_a_megabyte_of_anything_is_handled_in_linear_time(piece: str) -> None:
     text = (piece * (1_000_000 // len(piece) + 1))[:1_000_000]
     started = time.process_time()
     with suppress(Unreadable):
         read_choice(text, OPTIONS)
-    assert time.process_time() - started < 2.0
+    assert time.process_time() - started < PATIENCE
 
 
 @pytest.mark.parametrize("piece", HOSTILE)
@@ -108,7 +112,7 @@ def test_anything_after_an_answer_is_handled_in_linear_time(piece: str) -> None:
         started = time.process_time()
         with suppress(Unreadable):
             read_choice(text, OPTIONS)
-        assert time.process_time() - started < 1.0
+        assert time.process_time() - started < PATIENCE
 
 
 def test_a_model_that_repeats_itself_without_end_is_not_read_rule_c15() -> None:
