@@ -1,8 +1,9 @@
 """Items a second and peak memory of a run against an instant local server: ``make bench``.
 
 The server answers every prompt at once, so what is measured is the evaluator: prompts, HTTP, scoring, encryption,
-the event chain and its commits. Prints one line a repetition and one JSON object at the end; times are wall
-seconds of the whole command, start and opening of the bundle included.
+the event chain and its commits. Every repetition runs under the egress guard and once without it, in turn, so that
+the guard's cost shows as a ratio. Prints one line a run and one JSON object at the end; times are wall seconds of the
+whole command, start and opening of the bundle included.
 """
 
 from __future__ import annotations
@@ -47,10 +48,24 @@ def many(source: Source, items: int) -> Source:
     return dataclasses.replace(source, datasets=grown)
 
 
-def one_run(folder: Path, target: str, number: int, concurrency: int) -> dict[str, Any]:
+GUARDS = ("unix-only", "none")
+
+
+def one_run(folder: Path, target: str, number: int, concurrency: int, guard: str) -> dict[str, Any]:
     """One whole ``mlb-offline run`` in a process of its own."""
-    words = [sys.executable, "-m", "mlb_offline", "run", "--bundle", folder / "b.mlbb", "--trust", folder / "keys"]
-    words += ["--key", folder / "keys" / "hospital.key.json", "--target", target, "--out", folder / f"run{number}"]
+    words = [
+        sys.executable,
+        "-m",
+        "mlb_offline",
+        "--guard",
+        guard,
+        "run",
+        "--bundle",
+        folder / "b.mlbb",
+        "--trust",
+        folder / "keys",
+    ]
+    words += ["--key", folder / "keys" / "hospital.key.json", "--target", target, "--out", folder / f"{guard}{number}"]
     words += ["--state", folder / "state", "--concurrency", str(concurrency), "--json"]
     began = time.perf_counter()
     process = subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -59,6 +74,7 @@ def one_run(folder: Path, target: str, number: int, concurrency: int) -> dict[st
     if status:
         raise SystemExit(f"the run ended with {os.waitstatus_to_exitcode(status)}")
     return {
+        "guard": guard,
         "seconds": round(seconds, 2),
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
         "peak_mib": round(usage.ru_maxrss / 1024, 1),
@@ -84,10 +100,14 @@ def main() -> None:
         with scripted_server(folder / "replies.json", unix=folder / "s", log=folder / "server.log") as server:
             runs = []
             for number in range(options.repetitions):
-                runs.append(one_run(folder, server.target, number, options.concurrency))
-                print(runs[-1], flush=True)
-    seconds = statistics.median(run["seconds"] for run in runs)
+                for guard in GUARDS:
+                    runs.append(one_run(folder, server.target, number, options.concurrency, guard))
+                    print(runs[-1], flush=True)
+    guarded, free = (statistics.median(run["seconds"] for run in runs if run["guard"] == guard) for guard in GUARDS)
+    seconds = guarded
+    runs = [run for run in runs if run["guard"] == GUARDS[0]]
     result = {
+        "guarded_to_unguarded": round(guarded / free, 3),
         "items": options.items,
         "concurrency": options.concurrency,
         "items_per_second_median": round(options.items / seconds, 1),
