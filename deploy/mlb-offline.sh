@@ -190,14 +190,19 @@ bridge() {
   contained host "$folder" --volume "$folder:$folder:rw$relabel" "$image" bridge --listen "$listen" --to "$to" "$@"
 }
 
+# One word as a shell reads it back: the program prints commands to paste that begin as this one did.
+quoted() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
+
 evaluate() {
   work=$(pwd)
   writable "$work"
   # Folders to mount read-only, each once, between colons: none has a colon in its name.
-  mounts=:
+  mounts=: command=$(quoted "$0")
   while [ "${1:-}" = --mount ]; do
     [ -d "${2:-}" ] || fail 2 "--mount needs a folder / --mount 须为文件夹"
-    also_mount "$(cd -- "$2" && pwd)"
+    folder=$(cd -- "$2" && pwd)
+    also_mount "$folder"
+    command="$command --mount $(quoted "$folder")"
     shift 2
   done
   for word do
@@ -209,7 +214,7 @@ evaluate() {
     esac
   done
   [ "${1:-}" != run ] || watch=yes
-  set -- --volume "$work:$work:rw$relabel" --workdir "$work" --env "MLB_STATE=$work/state" --env "MLB_COMMAND=$0" \
+  set -- --volume "$work:$work:rw$relabel" --workdir "$work" --env "MLB_STATE=$work/state" --env "MLB_COMMAND=$command" \
     "$image" "$@"
   rest=${mounts#:}
   while [ -n "$rest" ]; do

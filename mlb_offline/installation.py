@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -33,9 +34,12 @@ def data_folder() -> Path:
     return folder
 
 
-def command_name() -> str:
+def command_words() -> list[str]:
     """What the operator types to start this program: ``$MLB_COMMAND``, which the script of the image sets."""
-    return os.environ.get("MLB_COMMAND") or "mlb-offline"
+    try:
+        return shlex.split(os.environ.get("MLB_COMMAND", "")) or ["mlb-offline"]
+    except ValueError:
+        return ["mlb-offline"]
 
 
 MANIFEST = "MANIFEST.sha256"

@@ -163,13 +163,13 @@ def run_command(
 
 
 def _run(request: RunRequest, *, as_json: bool) -> None:
-    from mlb_offline.installation import command_name
+    from mlb_offline.installation import command_words
     from mlb_offline.run.session import run_request
 
     summary = run_request(request, sys.stderr)
     # Keys stand together as `keys new` makes them; a hospital that keeps them apart sees which one is meant.
     sign_key = request.key.with_name("report.key.json")
-    words = [command_name(), "report", "build", summary.directory, "--key", request.key, "--sign-key", sign_key]
+    words = [*command_words(), "report", "build", summary.directory, "--key", request.key, "--sign-key", sign_key]
     next_command = shlex.join(str(word) for word in [*words, "--out", "report.html"])
     emit(
         {

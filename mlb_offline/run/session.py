@@ -24,7 +24,7 @@ from mlb_offline.airgap.guard import current
 from mlb_offline.airgap.modes import Mode
 from mlb_offline.bundle.opening import remember_bundle
 from mlb_offline.errors import EgressError, InputError, InterruptedRunError, MlbError, TargetError
-from mlb_offline.installation import command_name
+from mlb_offline.installation import command_words
 from mlb_offline.language import tr
 from mlb_offline.run.changes import Noted
 from mlb_offline.run.clock import CLOCK_STEP
@@ -281,7 +281,9 @@ def _stopped_by_signals(engine: Engine) -> Iterator[None]:
 def resume_command(prepared: Prepared, directory: Path) -> str:
     """The command line that continues this run, ready to be pasted into a shell."""
     request = prepared.request
-    words = [command_name(), "run", "--resume", str(directory), "--bundle", str(request.bundle)]
+    words = [*command_words(), "run", "--resume", str(directory), "--bundle", str(request.bundle)]
+    # The run knows its target; whoever starts the container must know it to mount it, and the guard its port.
+    words += ["--target", prepared.invocation.target]
     for path in request.trust:
         words += ["--trust", str(path)]
     words += ["--key", str(request.key)]

@@ -293,7 +293,7 @@ def test_what_is_mounted_and_what_the_command_is(place: Place) -> None:
     command = ["run", "--target", target, f"--target={target}", "a b"]
     assert done.words[done.words.index(image) :] == [image, *command]
     assert done.after("--network") == "none"
-    assert f"MLB_COMMAND={SCRIPT}" in done.words
+    assert f"MLB_COMMAND='{SCRIPT}' --mount '{extra}' --mount '{sockets}'" in done.words
     assert place.script("--mount", place.base / "nowhere", "run").code == 2
     assert place.script("run", "--target", f"unix:{place.base}/nowhere/x.sock").code == 5
 

@@ -281,11 +281,13 @@ def test_an_old_bundle_is_not_let_in_through_a_run_that_never_began(world: World
 def test_commands_to_paste_begin_as_the_operator_began(
     world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLB_COMMAND", "./mlb-offline.sh")
+    monkeypatch.setenv("MLB_COMMAND", "./mlb-offline.sh --mount '/data/my models'")
     assert start(world, tmp_path) == 0
-    assert "next: ./mlb-offline.sh report build" in capsys.readouterr().out
+    assert "next: ./mlb-offline.sh --mount '/data/my models' report build" in capsys.readouterr().out
     from mlb_offline.run.prepare import prepare
     from mlb_offline.run.session import resume_command
 
     request = world.request(tmp_path, target=f"answers:{answers(world, tmp_path)}", out=tmp_path / "other")
-    assert resume_command(prepare(request), tmp_path / "other").startswith("./mlb-offline.sh run --resume ")
+    command = resume_command(prepare(request), tmp_path / "other")
+    assert command.startswith("./mlb-offline.sh --mount '/data/my models' run --resume ")
+    assert f"--target answers:{tmp_path}" in command
