@@ -16,7 +16,7 @@ import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from compare_images import exported
 from sbom import Inventory, make_sbom
@@ -91,10 +91,10 @@ def _split(tar: Path, limit: int) -> None:
     tar.unlink()
 
 
-def _copy(whole: object, part: Path, limit: int) -> bool:
+def _copy(whole: BinaryIO, part: Path, limit: int) -> bool:
     left = limit
     with part.open("wb") as file:
-        while left and (block := whole.read(min(_BLOCK, left))):  # type: ignore[attr-defined]
+        while left and (block := whole.read(min(_BLOCK, left))):
             file.write(block)
             left -= len(block)
     if left == limit:

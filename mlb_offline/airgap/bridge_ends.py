@@ -10,11 +10,11 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from mlb_offline.airgap.modes import Address, in_house
+from mlb_offline.airgap.network import require_short
 from mlb_offline.errors import InputError, TargetError, UsageError
 from mlb_offline.language import tr
 
 _BACKLOG = 1024
-_SUN_PATH = 107  # bytes of a Unix socket's path, unix(7)
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,7 @@ def parse_listen(spec: str) -> Path:
             field="--listen",
             remedy=tr("例如 --listen unix:/run/mlb/model.sock", "for example --listen unix:/run/mlb/model.sock"),
         )
-    if len(str(Path(path).absolute()).encode()) > _SUN_PATH:
-        raise UsageError(
-            tr(f"套接字路径超过 {_SUN_PATH} 字节", f"the socket's path is over {_SUN_PATH} bytes"),
-            field="--listen",
-            remedy=tr("换用较短的路径", "use a shorter path"),
-        )
+    require_short(path, field="--listen")
     return Path(path)
 
 

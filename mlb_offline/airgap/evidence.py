@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import resource
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -209,9 +210,14 @@ def _snapshot(
     )
 
 
+def status_number(status: str, field: str, base: int = 10) -> int | None:
+    """A number in the text of /proc/self/status; None where the kernel has no such field."""
+    found = re.search(rf"^{field}:\s*([0-9a-f]+)", status, re.MULTILINE)
+    return int(found[1], base) if found else None
+
+
 def _status(status: str, field: str) -> Any:
-    found = re.search(rf"^{field}:\s*(\d+)", status, re.MULTILINE)
-    return int(found[1]) if found else 0
+    return status_number(status, field) or 0
 
 
 def _interface(one: Interface) -> InterfaceSeen:
@@ -244,6 +250,16 @@ def gaps(seen: Snapshot) -> list[str]:
         "core-dumps": not process.core_dumps,
     }
     return [name for name, held in holds.items() if not held]
+
+
+def failed(ending: str, seen: Iterable[Snapshot | None]) -> bool:
+    """Whether a session was stopped for its evidence, or what there is of it lacks what its mode promises.
+
+    Args:
+        ending: how the session ended (``run.results.Session``).
+        seen: its snapshots; None for one that was not taken.
+    """
+    return ending == "egress" or any(gaps(one) for one in seen if one is not None)
 
 
 def require_whole(seen: Snapshot) -> None:

@@ -288,14 +288,7 @@ def _no_flag(number: int, index: int) -> bytes:
 def _no_ioctl(number: int) -> bytes:
     code = _call(number)
     code.argument(1)
-    *others, last = IOCTLS.values()
-    for request in others:
-        code.jump(_EQUAL, request, then="deny")
-    code.jump(_EQUAL, last, otherwise="done")
-    code.label("deny")
-    code.end(DENY)
-    code.label("done")
-    return code.packed()
+    return _denied_values(code, *IOCTLS.values())
 
 
 def _no_fast_open(number: int) -> bytes:
@@ -303,8 +296,15 @@ def _no_fast_open(number: int) -> bytes:
     code.argument(1)
     code.jump(_EQUAL, IPPROTO_TCP, otherwise="done")
     code.argument(2)
-    code.jump(_EQUAL, TCP_FASTOPEN, then="deny")
-    code.jump(_EQUAL, TCP_FASTOPEN_CONNECT, otherwise="done")
+    return _denied_values(code, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT)
+
+
+def _denied_values(code: _Code, *values: int) -> bytes:
+    """The end of a block that denies some values of what it has loaded."""
+    *others, last = values
+    for value in others:
+        code.jump(_EQUAL, value, then="deny")
+    code.jump(_EQUAL, last, otherwise="done")
     code.label("deny")
     code.end(DENY)
     code.label("done")

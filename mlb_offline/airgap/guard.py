@@ -24,7 +24,7 @@ from pathlib import Path
 
 from mlb_offline.airgap import filters, kernel
 from mlb_offline.airgap.modes import Mode
-from mlb_offline.airgap.network import family_of
+from mlb_offline.airgap.network import descriptors, family_of
 from mlb_offline.airgap.probes import expected, probe
 from mlb_offline.errors import EgressError
 from mlb_offline.language import tr
@@ -198,8 +198,7 @@ def close_inherited_sockets(keep: Collection[int] = ()) -> None:
     Raises:
         EgressError: standard input, output or error is a network connection.
     """
-    folder = Path("/proc/self/fd")
-    for descriptor in [int(entry.name) for entry in folder.iterdir()] if folder.is_dir() else ():
+    for descriptor in descriptors() if Path("/proc/self/fd").is_dir() else ():
         if descriptor in keep:
             continue
         family = family_of(descriptor)

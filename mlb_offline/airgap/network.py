@@ -13,9 +13,13 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlb_offline.errors import UsageError
+from mlb_offline.language import tr
+
 _NET = Path("/proc/self/net")
-_TABLES = ("tcp", "tcp6", "udp", "udp6", "raw", "raw6", "packet", "netlink", "unix")
+_TABLES = ("tcp", "tcp6", "udp", "udp6", "raw", "raw6", "packet", "unix")
 _LOOPBACK = "lo"
+_SUN_PATH = 107  # bytes
 _SIOCGIFFLAGS, _IFF_UP = 0x8913, 1
 
 
@@ -79,7 +83,7 @@ def namespace() -> Namespace:
     """
     routes, default = _routes()
     sockets = {name: len(_rows(name)) for name in _TABLES}
-    sockets["netlink"] = sum(line.split()[2] != "0" for line in _rows("netlink"))
+    sockets["netlink"] = sum(line.split()[2] != "0" for line in _rows("netlink"))  # not the kernel's own
     return Namespace(interfaces(), routes, default, sockets)
 
 
@@ -131,11 +135,16 @@ def own_sockets() -> OwnSockets:
     Raises:
         OSError: /proc cannot be read.
     """
-    families = [family_of(held) for held in _descriptors()]
+    families = [family_of(held) for held in descriptors()]
     return OwnSockets(families.count(socket.AF_UNIX), sum(one not in {None, socket.AF_UNIX} for one in families))
 
 
-def _descriptors() -> list[int]:
+def descriptors() -> list[int]:
+    """The descriptors of this process, that of the listing itself among them, which is closed by now.
+
+    Raises:
+        OSError: /proc cannot be read.
+    """
     return [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]
 
 
@@ -149,6 +158,24 @@ def family_of(descriptor: int) -> int | None:
             return int(copy.family)
     except OSError:
         return None  # closed meanwhile
+
+
+def require_short(path: str | Path, *, field: str) -> None:
+    """Refuse a path that no Unix socket can have (unix(7)).
+
+    Args:
+        path: as given; its absolute spelling counts.
+        field: the option it was given with.
+
+    Raises:
+        UsageError: it is too long.
+    """
+    if len(os.fsencode(Path(path).absolute())) > _SUN_PATH:
+        raise UsageError(
+            tr(f"套接字路径超过 {_SUN_PATH} 字节", f"the socket's path is over {_SUN_PATH} bytes"),
+            field=field,
+            remedy=tr("换用较短的路径或符号链接", "use a shorter path or a symbolic link"),
+        )
 
 
 def peer_of(path: str) -> Peer | None:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlb_offline.airgap.evidence import status_number
 from mlb_offline.airgap.guard import current
 from mlb_offline.airgap.kernel import landlock_abi
 from mlb_offline.airgap.modes import Mode
@@ -39,8 +40,7 @@ class System:
 
     def number(self, field: str, base: int = 10) -> int | None:
         """A number of /proc/self/status; None where the kernel has no such field."""
-        found = re.search(rf"^{field}:\s*([0-9a-f]+)", self.status, re.MULTILINE)
-        return int(found[1], base) if found else None
+        return status_number(self.status, field, base)
 
 
 def read_system() -> System:

@@ -201,7 +201,7 @@ def sessions_end_as_the_run(data: ReportData, file: str | Path) -> None:
 def evidence_fits_the_guard(data: ReportData, file: str | Path) -> None:
     """Every session was under the guard, and in the image, that the run names, and says so at its end too.
 
-    What the evidence lacks makes the report indicative (``findings.egress_failed``); it cannot be left out.
+    What the evidence lacks makes the report indicative (``evidence.failed``); it cannot be left out.
     """
     identity = data.run.identity
     for place, session in enumerate(data.run.sessions, start=1):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from mlb_offline.airgap.evidence import gaps
+from mlb_offline.airgap.evidence import failed
 from mlb_offline.benchmark.catalogue import Metric
 from mlb_offline.policy.evaluate import CriticalOutcomes, PolicyOutcome, evaluate
 from mlb_offline.policy.model import Policy
@@ -23,7 +23,6 @@ from mlb_offline.report.data import (
     Run,
     Sample,
     Score,
-    Session,
 )
 from mlb_offline.stats import reasons as stats
 from mlb_offline.stats.intervals import Interval
@@ -81,17 +80,15 @@ def indicative_reasons(run: Run, evidence: Evidence) -> list[stats.Reason]:
         (selection.limit is not None, "limited", {"limit": selection.limit or 0}),
         (selection.named is not None, "datasets-subset", {"count": len(selection.named or ())}),
         (evidence.rollback_override, "rollback-override", {}),
-        (any(egress_failed(session) for session in run.sessions), "egress-failed", {}),
+        (
+            any(failed(session.ending, (session.egress, session.egress_at_end)) for session in run.sessions),
+            "egress-failed",
+            {},
+        ),
         (len(names) > 1, "several-models", {"count": len(names), "models": "、".join(names)}),
         (not run.complete or run.finished is None, "run-not-finished", {}),
     ]
     return [stats.Reason(code, params) for holds, code, params in facts if holds]
-
-
-def egress_failed(session: Session) -> bool:
-    """Whether a session was stopped for its egress evidence, or that evidence lacks what the guard mode promises."""
-    seen = [one for one in (session.egress, session.egress_at_end) if one is not None]
-    return session.ending == "egress" or any(gaps(one) for one in seen)
 
 
 def counted(sample: Sample) -> DatasetSample:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from mlb_offline.airgap.evidence import Snapshot, gaps
+from mlb_offline.airgap.evidence import Snapshot, failed
 from mlb_offline.errors import TrustError
 from mlb_offline.language import tr
 from mlb_offline.run.check import check_store
@@ -239,8 +239,8 @@ def _indicative(
 
 
 def _egress_failed(session: Session) -> bool:
-    seen = [one for one in (session.details.get("egress"), session.egress_at_end) if one is not None]
-    return session.ending == "egress" or any(gaps(Snapshot.model_validate(one)) for one in seen)
+    seen = (session.details.get("egress"), session.egress_at_end)
+    return failed(session.ending, (None if one is None else Snapshot.model_validate(one) for one in seen))
 
 
 def _notes(

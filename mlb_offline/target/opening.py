@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+from mlb_offline.airgap.network import require_short
 from mlb_offline.errors import InputError, UsageError
 from mlb_offline.language import tr
 from mlb_offline.regular_file import read_at_most
@@ -14,7 +15,6 @@ from mlb_offline.target.config import TargetConfig, looks_secret
 from mlb_offline.target.transport import Endpoint
 from mlb_offline.target.types import Target
 
-_SUN_PATH = 107  # bytes of a Unix socket's path, unix(7)
 _DEFAULT_PATH = "/v1"
 _FORMS = "unix:/run/model.sock, http://127.0.0.1:8000/v1, gguf:FILE, answers:FILE.jsonl"
 
@@ -58,12 +58,7 @@ def _unknown(spec: str) -> UsageError:
 
 def _open_unix(path: str, config: TargetConfig) -> Target:
     socket = str(Path(path).absolute())
-    if len(socket.encode()) > _SUN_PATH:
-        raise UsageError(
-            tr(f"套接字路径超过 {_SUN_PATH} 字节", f"the socket's path is over {_SUN_PATH} bytes"),
-            field="--target",
-            remedy=tr("换用较短的路径或符号链接", "use a shorter path or a symbolic link"),
-        )
+    require_short(path, field="--target")
     if config.ca_file is not None:
         raise UsageError(
             tr("ca_file 只用于 https 目标", "ca_file goes with https targets only"),
