@@ -1,0 +1,216 @@
+"""Evidence that code computes for small judges: where the answer speaks of the criterion, and what matches.
+
+A small model learns to weigh matches quickly and to find them hardly at all (measured: a decoder of 6 M parameters
+that reads the bare answer stays at chance). So code finds them:
+
+* **windows**: the clauses of the answer that cover most of the criterion, chosen one after another by what they add;
+* **marks**: the criterion cut into pieces, each with how the answer has it: the same characters, another name of the
+  same concept, a kind of it, a concept that is easily mistaken for it, a number that does or does not occur, or nothing.
+
+A large judge reads the answer as it is and is shown none of this (DESIGN, section 5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from itertools import pairwise
+
+from mlb_offline.judge.lexicon import Lexicon, Span
+from mlb_offline.judge.wording import plain
+
+_CLAUSE = re.compile(r"[^\n。;!?,]*[\n。;!?,]?")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_FILLER = frozenset("的了为与及和或、,;:。()/<>-=是有在行示可予及于以并无 \n")
+_MERGE_BELOW, _SPLIT_ABOVE = 5, 56
+WINDOWS = 4
+WINDOW_CHARACTERS = 150
+
+
+class Mark(StrEnum):
+    """How the answer has a piece of the criterion."""
+
+    SAME = "same"
+    """The same characters, a whole term or at least three of them."""
+    PARTLY = "partly"
+    """Two characters that also stand together in the answer, or a filler."""
+    ALIAS = "alias"
+    """Another name of the same concept."""
+    KIND = "kind"
+    """A more special concept, which implies this one."""
+    CONFUSABLE = "confusable"
+    """Not this concept, but one that is easily mistaken for it."""
+    NUMBER = "number"
+    """A number that the answer has."""
+    NO_NUMBER = "no-number"
+    """A number that the answer lacks."""
+    MISSING = "missing"
+    """Nothing."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of the criterion: its characters, its mark, and what the answer says in their stead (may be empty)."""
+
+    text: str
+    mark: Mark
+    instead: str = ""
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A clause of the answer: its characters, where it starts, the concepts it names."""
+
+    text: str
+    start: int
+    concepts: frozenset[int]
+
+    @cached_property
+    def bigrams(self) -> frozenset[str]:
+        """Pairs of neighbouring characters that are not fillers."""
+        return frozenset(_bigrams(self.text))
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        """Its numbers, as written."""
+        return frozenset(_NUMBER.findall(self.text))
+
+
+class Answer:
+    """An answer prepared for many criteria.
+
+    Args:
+        text: as the model gave it.
+        lexicon: the names of concepts.
+        limit: characters of the plain text that are read; what lies beyond is not seen.
+    """
+
+    def __init__(self, text: str, lexicon: Lexicon, *, limit: int = 4000) -> None:
+        self.text = plain(text)[:limit]
+        self.spans = lexicon.spans(self.text)
+        self._lexicon = lexicon
+        self._surface: dict[int, str] = {}
+        self._kinds: dict[int, str] = {}
+        for span in self.spans:
+            surface = self.text[span.start : span.end]
+            self._surface.setdefault(span.concept, surface)
+            for parent in lexicon.parents(span.concept):
+                self._kinds.setdefault(parent, surface)
+        self._numbers = frozenset(_NUMBER.findall(self.text))
+
+    @cached_property
+    def clauses(self) -> tuple[Clause, ...]:
+        """The text cut at punctuation, tiny clauses joined to the one before, very long ones cut."""
+        pieces: list[tuple[int, str]] = []
+        for match in _CLAUSE.finditer(self.text):
+            piece, start = match[0], match.start()
+            if not piece.strip():
+                continue
+            if pieces and len(pieces[-1][1]) < _MERGE_BELOW:
+                start, piece = pieces[-1][0], pieces.pop()[1] + piece
+            for offset in range(0, len(piece), _SPLIT_ABOVE):
+                pieces.append((start + offset, piece[offset : offset + _SPLIT_ABOVE]))
+        return tuple(Clause(piece, start, self._concepts(start, start + len(piece))) for start, piece in pieces)
+
+    def _concepts(self, start: int, end: int) -> frozenset[int]:
+        inside = [span.concept for span in self.spans if start <= span.start < end]
+        return frozenset(inside).union(*(self._lexicon.parents(concept) for concept in inside))
+
+    def windows(self, criterion: str, *, count: int = WINDOWS, characters: int = WINDOW_CHARACTERS) -> tuple[str, ...]:
+        """The clauses that cover the criterion best, in the order of the answer.
+
+        Args:
+            criterion: a ``plain`` text.
+            count: the most clauses.
+            characters: the most characters of all together; the best clause is always given.
+        """
+        wanted = Counter(_bigrams(criterion))
+        numbers = set(_NUMBER.findall(criterion))
+        spans = self._lexicon.spans(criterion)
+        concepts = {span.concept for span in spans}
+        near = {other for concept in concepts for other in self._lexicon.confusable(concept)}
+        left = list(self.clauses)
+        chosen: list[Clause] = []
+        while left and len(chosen) < count:
+            best = max(left, key=lambda clause: (_gain(clause, wanted, numbers, concepts, near), -clause.start))
+            if chosen and (
+                _gain(best, wanted, numbers, concepts, near) <= 0
+                or sum(len(one.text) for one in chosen) + len(best.text) > characters
+            ):
+                break
+            chosen.append(best)
+            left.remove(best)
+            wanted = Counter({pair: weight for pair, weight in wanted.items() if pair not in best.bigrams})
+            numbers, concepts, near = numbers - best.numbers, concepts - best.concepts, near - best.concepts
+        return tuple(clause.text.strip("\n") for clause in sorted(chosen, key=lambda clause: clause.start))
+
+    def pieces(self, criterion: str) -> tuple[Piece, ...]:
+        """The criterion (a ``plain`` text) cut from left to right, the longest match first."""
+        spans = {span.start: span for span in self._lexicon.spans(criterion)}
+        pieces: list[Piece] = []
+        position = 0
+        while position < len(criterion):
+            piece = self._piece(criterion, position, spans)
+            position += len(piece.text)
+            if pieces and pieces[-1].mark == piece.mark and piece.mark in {Mark.MISSING, Mark.PARTLY}:
+                piece = Piece(pieces.pop().text + piece.text, piece.mark)
+            pieces.append(piece)
+        return tuple(pieces)
+
+    def _piece(self, criterion: str, position: int, spans: dict[int, Span]) -> Piece:
+        number = _NUMBER.match(criterion, position)
+        if number:
+            return Piece(number[0], Mark.NUMBER if number[0] in self._numbers else Mark.NO_NUMBER)
+        span = spans.get(position)
+        match = self._longest(criterion, position)
+        if span and (span.end - span.start) >= match:
+            return self._of_concept(criterion, span)
+        if match >= 3:
+            return Piece(criterion[position : position + match], Mark.SAME)
+        if match == 2:
+            return Piece(criterion[position : position + 2], Mark.PARTLY)
+        one = criterion[position]
+        return Piece(one, Mark.PARTLY if one in _FILLER else Mark.MISSING)
+
+    def _longest(self, criterion: str, position: int) -> int:
+        """The length of the longest run of characters from here that the answer has; it ends before a number."""
+        length = 0
+        for end in range(position + 2, len(criterion) + 1):
+            if criterion[end - 1].isdigit() or criterion[position:end] not in self.text:
+                break
+            length = end - position
+        return length
+
+    def _of_concept(self, criterion: str, span: Span) -> Piece:
+        name = criterion[span.start : span.end]
+        if name in self.text:
+            return Piece(name, Mark.SAME)
+        if span.concept in self._surface:
+            return Piece(name, Mark.ALIAS, self._surface[span.concept])
+        if span.concept in self._kinds:
+            return Piece(name, Mark.KIND, self._kinds[span.concept])
+        for other in self._lexicon.confusable(span.concept):
+            if other in self._surface:
+                return Piece(name, Mark.CONFUSABLE, self._surface[other])
+        return Piece(name, Mark.MISSING)
+
+
+def _bigrams(text: str) -> list[str]:
+    return [a + b for a, b in pairwise(text) if a not in _FILLER and b not in _FILLER]
+
+
+def _gain(clause: Clause, wanted: Counter[str], numbers: set[str], concepts: set[int], near: set[int]) -> float:
+    """What a clause adds: shared pairs of characters, and more for concepts and numbers."""
+    pairs = sum(weight for pair, weight in wanted.items() if pair in clause.bigrams)
+    named = len(concepts & clause.concepts)
+    return pairs + 3.0 * named + 2.0 * len(numbers & clause.numbers) + 1.0 * len(near & clause.concepts)
+
+
+def coverage(pieces: Sequence[Piece]) -> float:
+    """The share of a criterion's characters that the answer has in some form (fillers count), 0 to 1."""
+    covered = sum(len(one.text) for one in pieces if one.mark not in {Mark.MISSING, Mark.NO_NUMBER, Mark.CONFUSABLE})
+    return covered / max(1, sum(len(one.text) for one in pieces))

@@ -1,0 +1,110 @@
+"""Judge B in this process, under onnxruntime, its telemetry off before it is imported (DESIGN, section 6)."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mlb_offline.errors import InputError
+from mlb_offline.judge.annotation import Criterion
+from mlb_offline.judge.evidence import Answer
+from mlb_offline.judge.lexicon import Lexicon
+from mlb_offline.judge.rendering import VERSION, Side, aligner_answer, aligner_criterion, padded
+from mlb_offline.judge.vocabulary import Vocabulary
+from mlb_offline.language import tr
+
+SHORTEST = 8
+"""Characters that every text is padded to at least."""
+
+
+class OnnxJudge:
+    """An ONNX file of ours.
+
+    Args:
+        file: the model.
+        lexicon: the names of concepts.
+        threads: that onnxruntime may use.
+
+    Raises:
+        InputError: onnxruntime cannot load it, or it is not a judge of this version.
+    """
+
+    def __init__(self, file: Path, lexicon: Lexicon, *, threads: int = 2) -> None:
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.log_severity_level = 3
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                str(file), sess_options=options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # noqa: BLE001 - onnxruntime has an exception for every fault, in a private module
+            raise _unusable(file, str(error).splitlines()[0][:300]) from None
+        told = self._session.get_modelmeta().custom_metadata_map
+        if told.get("rendering") != VERSION:
+            raise _unusable(
+                file,
+                tr(
+                    f"它不是本版本的小型裁判（需要 {VERSION}，文件为 {told.get('rendering')}）",
+                    f"it is no small judge of this version (wanted {VERSION}, the file has {told.get('rendering')})",
+                ),
+            )
+        self._lexicon = lexicon
+        self.vocabulary = Vocabulary(tuple(told["characters"]))
+
+    def logits(self, criteria: Sequence[Criterion]) -> list[float]:
+        """Log-odds of 是, one a criterion; the criteria of one answer go together, so that it is read once."""
+        found: list[float] = []
+        start = 0
+        while start < len(criteria):
+            end = start
+            while end < len(criteria) and criteria[end].answer == criteria[start].answer:
+                end += 1
+            found += self._of_one_answer(criteria[start:end])
+            start = end
+        return found
+
+    def _of_one_answer(self, criteria: Sequence[Criterion]) -> list[float]:
+        import numpy as np
+
+        answer = aligner_answer(Answer(criteria[0].answer, self._lexicon), self._lexicon, self.vocabulary)
+        wanted = [aligner_criterion(one, self._lexicon, self.vocabulary) for one in criteria]
+
+        def rows(sides: Sequence[Side], name: str) -> Any:
+            return np.asarray(padded([getattr(side, name) for side in sides], SHORTEST), dtype=np.int64)
+
+        inputs = {
+            "answer": rows([answer], "ids"),
+            "answer_concepts": rows([answer], "concepts"),
+            "answer_parents": rows([answer], "others"),
+            "owner": np.zeros(len(criteria), dtype=np.int64),
+            "criterion": rows(wanted, "ids"),
+            "criterion_concepts": rows(wanted, "concepts"),
+            "criterion_confusable": rows(wanted, "others"),
+        }
+        logits: list[float] = self._session.run(["logit"], inputs)[0].tolist()
+        return logits
+
+    def probabilities(self, criteria: Sequence[Criterion]) -> list[float]:
+        """Probabilities of 是, before calibration."""
+        return [1.0 / (1.0 + math.exp(-value)) for value in self.logits(criteria)]
+
+    def close(self) -> None:
+        """Free the model."""
+        self._session = None
+
+
+def _unusable(file: Path, reason: str) -> InputError:
+    return InputError(
+        tr(f"无法作为裁判模型载入：{reason}", f"cannot be loaded as a judge: {reason}"),
+        file=file,
+        remedy=tr(
+            "核对文件是否完整，且与 models/MANIFEST.json 相符",
+            "check that the file is whole and the one of models/MANIFEST.json",
+        ),
+    )

@@ -1,0 +1,119 @@
+"""What each embedded judge is shown of a criterion: token parts for judge A, rows of numbers for judge B.
+
+Training and engines use the same functions, so that a judge never meets another spelling than the one it was trained
+on. ``VERSION`` changes with anything here, in ``evidence``, ``wording`` or ``vocabulary`` that changes what is shown;
+a model names the version it was trained with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlb_offline.judge.annotation import Criterion
+from mlb_offline.judge.evidence import Answer, Mark, coverage
+from mlb_offline.judge.lexicon import Lexicon
+from mlb_offline.judge.vocabulary import (
+    ANSWER,
+    BEGIN,
+    COVERAGES,
+    CRITERION,
+    EVIDENCE,
+    INSTEAD,
+    NAMES,
+    QUESTION,
+    VERDICT,
+    Vocabulary,
+)
+from mlb_offline.judge.wording import plain
+
+VERSION = "small/1"
+Parts = tuple[tuple[str, bool], ...]
+QUESTION_CHARACTERS, HEAD_CHARACTERS, TAIL_CHARACTERS, POINT_CHARACTERS = 120, 320, 80, 72
+ANSWER_CHARACTERS = 640
+QUERIES = 8
+"""Positions by which judge B asks one of the fixed questions."""
+
+
+def shown(text: str, head: int = HEAD_CHARACTERS, tail: int = TAIL_CHARACTERS) -> str:
+    """A ``plain`` text of at most ``head + tail + 1`` characters: its beginning and its end."""
+    return text if len(text) <= head + tail else f"{text[:head]}…{text[-tail:]}"
+
+
+def decoder_parts(criterion: Criterion, answer: Answer) -> Parts:
+    """Judge A's prompt: evidence (or question and answer) first, the criterion after it; the verdict follows.
+
+    Returns:
+        (text, whether it is a control token): criteria with fixed wording share all but the last two parts.
+    """
+    if criterion.name != "point":
+        question = shown(plain(criterion.question), QUESTION_CHARACTERS, 0)[:QUESTION_CHARACTERS]
+        body = ((QUESTION, True), (question, False), (ANSWER, True), (shown(answer.text), False))
+        return ((BEGIN, True), *body, (f"<{criterion.name}>", True), (VERDICT, True))
+    point = plain(criterion.text)[:POINT_CHARACTERS]
+    parts: list[tuple[str, bool]] = [(BEGIN, True)]
+    for window in answer.windows(point):
+        parts += [(EVIDENCE, True), (window, False)]
+    pieces = answer.pieces(point)
+    parts += [(CRITERION, True), (plain(criterion.topic)[:12], False), ("<point>", True)]
+    mark: Mark | None = None
+    for piece in pieces:
+        if piece.mark != mark or piece.instead:
+            parts.append((f"<{piece.mark.value}>", True))
+        parts.append((piece.text, False))
+        if piece.instead:
+            parts += [(INSTEAD, True), (piece.instead, False)]
+        mark = piece.mark
+    tenth = int(coverage(pieces) * (COVERAGES - 1) + 1e-9)
+    return (*parts, (f"<k{tenth}>", True), (VERDICT, True))
+
+
+@dataclass(frozen=True)
+class Side:
+    """One text for judge B: ids of characters, concepts and, for an answer, a parent of the concept; for a criterion,
+    the concept it is mistaken for. All of one length; 0 is none."""
+
+    ids: list[int]
+    concepts: list[int]
+    others: list[int]
+
+
+def _side(text: str, lexicon: Lexicon, vocabulary: Vocabulary, limit: int, *, parents: bool) -> Side:
+    text = text[:limit]
+    concepts, others = [0] * len(text), [0] * len(text)
+    for span in lexicon.spans(text):
+        near = lexicon.parents(span.concept) if parents else lexicon.confusable(span.concept)
+        width = span.end - span.start
+        concepts[span.start : span.end] = [span.concept] * width
+        others[span.start : span.end] = [near[0] if near else 0] * width
+    unknown = len(vocabulary.tokens) + QUERIES * len(NAMES)
+    ids = [vocabulary.ids.get(character, unknown) for character in text]
+    return Side(ids, concepts, others)
+
+
+def aligner_vocabulary(vocabulary: Vocabulary) -> int:
+    """The number of ids that judge B knows: those of the vocabulary, its queries, and one for unknown characters."""
+    return len(vocabulary.tokens) + QUERIES * len(NAMES) + 1
+
+
+def aligner_answer(answer: Answer, lexicon: Lexicon, vocabulary: Vocabulary) -> Side:
+    """The answer as judge B reads it: its beginning and its end, where it is too long."""
+    text = shown(answer.text, ANSWER_CHARACTERS - 161, 160)
+    return _side(text, lexicon, vocabulary, ANSWER_CHARACTERS, parents=True)
+
+
+def aligner_criterion(criterion: Criterion, lexicon: Lexicon, vocabulary: Vocabulary) -> Side:
+    """The criterion as judge B reads it: topic and point, or the queries of a fixed question and what was asked."""
+    if criterion.name == "point":
+        text = f"{plain(criterion.topic)[:12]}:{plain(criterion.text)[:POINT_CHARACTERS]}"
+        return _side(text, lexicon, vocabulary, POINT_CHARACTERS + 13, parents=False)
+    first = len(vocabulary.tokens) + QUERIES * NAMES.index(criterion.name)
+    asked = _side(plain(criterion.question), lexicon, vocabulary, POINT_CHARACTERS, parents=False)
+    none = [0] * QUERIES
+    return Side([*range(first, first + QUERIES), *asked.ids], none + asked.concepts, none + asked.others)
+
+
+def padded(rows: Sequence[Sequence[int]], width: int = 0) -> list[list[int]]:
+    """Rows of equal length, filled with 0."""
+    longest = max(width, 1, *(len(row) for row in rows))
+    return [[*row, *([0] * (longest - len(row)))] for row in rows]

@@ -1,0 +1,88 @@
+"""Checkpoints of a training stage: written whole or not at all, and read only into the stage that wrote them.
+
+A checkpoint holds weights, optimizer, step and random state, and the ``key`` of its stage: a digest of everything
+that decides the result (configuration, data, code of the network). A stage resumed from one reaches the same weights
+as one never interrupted, on the same machine with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mlb_offline.errors import InputError
+from mlb_offline.language import tr
+
+
+def save(path: Path, *, key: str, step: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None) -> None:
+    """Write a checkpoint beside ``path`` and put it in its place.
+
+    Raises:
+        InputError: the disk is full or the folder cannot be written; the checkpoint before stays as it was.
+    """
+    state = {
+        "key": key,
+        "step": step,
+        "model": model.state_dict(),
+        "optimizer": None if optimizer is None else optimizer.state_dict(),
+        "random": torch.get_rng_state(),
+    }
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=path.name, dir=path.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError where the disk is full
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise InputError(
+            tr(f"检查点无法写入：{reason}", f"the checkpoint cannot be written: {reason}"),
+            file=path,
+            remedy=tr(
+                "腾出磁盘空间后以同一命令继续；上一个检查点完好",
+                "free disk space and give the same command again; the checkpoint before this one is whole",
+            ),
+        ) from None
+
+
+def load(path: Path, *, key: str, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None) -> int:
+    """Read a checkpoint into model and optimizer and give its step; 0 where there is none.
+
+    Raises:
+        InputError: the file is damaged, or was written by a stage with another key or another network.
+    """
+    if not path.is_file():
+        return 0
+    remedy = tr("删除该检查点，或换一个输出文件夹", "delete the checkpoint, or choose another output folder")
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        found = state["key"]
+    except Exception as error:  # noqa: BLE001 - zip, pickle, key and OS errors alike
+        raise InputError(
+            tr(f"检查点已损坏：{type(error).__name__}", f"the checkpoint is damaged: {type(error).__name__}"),
+            file=path,
+            remedy=remedy,
+        ) from None
+    try:
+        if found != key:
+            raise ValueError(tr("配置、数据或网络不同", "configuration, data or network differ"))
+        model.load_state_dict(state["model"])
+        if optimizer is not None and state["optimizer"] is not None:
+            optimizer.load_state_dict(state["optimizer"])
+    except (ValueError, RuntimeError) as error:
+        raise InputError(
+            tr(f"检查点属于另一次训练：{error}", f"the checkpoint is of another training: {error}"),
+            file=path,
+            remedy=remedy,
+        ) from None
+    torch.set_rng_state(state["random"])
+    return int(state["step"])

@@ -1,0 +1,92 @@
+"""What llama.cpp does for an export: quantise it, and show beforehand that it splits text as the base does."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlb_offline.errors import InputError
+from mlb_offline.judge.training.large.encoding import Example
+from mlb_offline.judge.training.large.recipe import Quantisation
+from mlb_offline.judge.training.large.writing import replacing
+from mlb_offline.language import tr
+from mlb_offline.target.llama import LlamaLog, load
+
+_FILE_TYPES = {"Q8_0": "LLAMA_FTYPE_MOSTLY_Q8_0", "Q4_K_M": "LLAMA_FTYPE_MOSTLY_Q4_K_M"}
+
+
+def quantise(exported: Path, path: Path, kind: Quantisation) -> None:
+    """Write the quantised file beside the exported one.
+
+    Raises:
+        InputError: llama.cpp cannot do it, or the disk is full; what was written is removed.
+    """
+    llama_cpp = load()
+    parameters = llama_cpp.llama_model_quantize_default_params()
+    parameters.ftype = getattr(llama_cpp, _FILE_TYPES[kind])
+    parameters.nthread = os.cpu_count() or 1
+    with replacing(path) as partial:
+        LlamaLog.capture()
+        status = llama_cpp.llama_model_quantize(os.fsencode(exported), os.fsencode(partial), ctypes.byref(parameters))
+        if status != 0:
+            free = shutil.disk_usage(path.parent).free >> 20
+            raise InputError(
+                tr(
+                    f"llama.cpp 无法量化：{LlamaLog.last()}（剩余空间 {free} MiB）",
+                    f"llama.cpp cannot quantise it: {LlamaLog.last()} ({free} MiB free)",
+                ),
+                file=path,
+                remedy=tr(
+                    "核对剩余空间后以 --resume 启动；检查点与未量化的文件均已保留",
+                    "check the free space and start with --resume; checkpoint and unquantised file are kept",
+                ),
+            )
+
+
+def require_same_tokens(vocabulary: Path, examples: Sequence[Example]) -> None:
+    """Check that llama.cpp splits every prompt exactly as the base's own tokenizer does.
+
+    Args:
+        vocabulary: a GGUF file, of which only the tokenizer is loaded.
+        examples: what to compare.
+
+    Raises:
+        InputError: llama.cpp cannot load the tokenizer, or splits a prompt otherwise; names the first.
+    """
+    llama_cpp = load()
+    remedy = tr(
+        "该基座的分词器与 llama.cpp 不一致：换用 Qwen2、Qwen3 或 Llama 3 的原始分词器",
+        "this tokenizer and llama.cpp disagree: use the original one of Qwen2, Qwen3 or Llama 3",
+    )
+    try:
+        llama = llama_cpp.Llama(str(vocabulary), vocab_only=True, verbose=False)
+    except (ValueError, RuntimeError, AssertionError) as error:
+        reason = LlamaLog.last() or str(error)
+        raise InputError(
+            tr(f"llama.cpp 无法载入分词器：{reason}", f"llama.cpp cannot load the tokenizer: {reason}"),
+            file=vocabulary,
+            remedy=remedy,
+        ) from None
+    finally:
+        LlamaLog.capture()
+    try:
+        for example in examples:
+            found = tuple(llama.tokenize(example.text.encode(), add_bos=False, special=True))
+            if found != example.prompt:
+                at = next(
+                    (n for n, pair in enumerate(zip(found, example.prompt, strict=False)) if pair[0] != pair[1]),
+                    min(len(found), len(example.prompt)),
+                )
+                raise InputError(
+                    tr(
+                        f"llama.cpp 对标注 {example.id} 的切分自第 {at + 1} 个词元起不同",
+                        f"llama.cpp splits annotation {example.id} otherwise from token {at + 1} on",
+                    ),
+                    field="tokenizer",
+                    remedy=remedy,
+                )
+    finally:
+        llama.close()
