@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+TRAIN_STAMP := $(VENV)/.installed-train
 # Only llama.cpp's core is compiled, in several variants of its CPU backend: docs/adr/0001 and 0007.
 export CMAKE_ARGS := -DLLAVA_BUILD=OFF -DCMAKE_PROJECT_llama.cpp_INCLUDE=$(CURDIR)/requirements/llama.cmake \
   -DGGML_NATIVE=OFF -DGGML_BACKEND_DL=ON -DGGML_CPU_ALL_VARIANTS=ON \
@@ -23,7 +24,7 @@ MEDIA_MB ?= 4000
 WHEELHOUSE := build/wheelhouse/$(ARCH)
 TINY := build/image/models/mlb-tiny-random.gguf
 
-.PHONY: setup demo test lint types unit bench lock docs wheelhouse image image-test release llama clean
+.PHONY: setup train-setup demo test lint types unit bench lock docs wheelhouse image image-test release llama clean
 
 setup: $(STAMP)
 
@@ -33,6 +34,13 @@ $(STAMP): requirements/build.txt requirements/dev.txt requirements/llama.cmake p
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r requirements/dev.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	cmp -s requirements/llama.cmake $(VENV)/lib/python3*/site-packages/llama_cpp/lib/recipe.cmake || $(MAKE) llama
+	touch $@
+
+# What trains judges, and what tests that; the evaluator and the image do without. On Linux PyPI's torch may bring CUDA.
+train-setup: $(TRAIN_STAMP)
+
+$(TRAIN_STAMP): $(STAMP) requirements/train.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check -c requirements/train.txt --no-build-isolation --editable '.[train]'
 	touch $@
 
 # pip's cache can hold a wheel that was compiled otherwise, such as for one machine only: out with it, and compile anew.
@@ -51,10 +59,10 @@ lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-types: setup
+types: setup train-setup
 	$(VENV)/bin/mypy
 
-unit: setup
+unit: setup train-setup
 	$(VENV)/bin/coverage erase
 	$(VENV)/bin/coverage run -m pytest -n auto
 	$(VENV)/bin/coverage combine --quiet

@@ -1,4 +1,4 @@
-"""``mlb-offline judge``: which judge models there are, and whether their files are the signed ones."""
+"""``mlb-offline judge``: which judge models there are, whether their files are the signed ones, and making new ones."""
 
 from __future__ import annotations
 
@@ -83,6 +83,97 @@ def info(
         complain(fault, as_json=False)  # on stderr; the result on stdout holds them too
     if faults:
         finish(Exit.TRUST if any(isinstance(fault, TrustError) for fault in faults) else Exit.BAD_INPUT)
+
+
+@app.command("train", help=tr("训练裁判模型（需 train 扩展）", "train judge models (needs the train extra)"))
+def train(
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            readable=False,
+            help=tr(
+                "输出文件夹；再次给出同一命令会从检查点继续",
+                "output folder; the same command goes on from its checkpoints",
+            ),
+        ),
+    ],
+    config: Annotated[
+        str,
+        typer.Option("--config", help=tr("cpu、gpu、large 或一个 .toml 文件", "cpu, gpu, large, or a .toml file")),
+    ] = "cpu",
+    corpora: Annotated[
+        Path | None,
+        typer.Option(
+            "--corpora",
+            metavar="DIR",
+            readable=False,
+            help=tr("预训练语料文件夹", "folder of the corpora for pretraining"),
+        ),
+    ] = None,
+    material: Annotated[
+        Path,
+        typer.Option(
+            "--material",
+            metavar="DIR",
+            readable=False,
+            help=tr("训练数据文件夹（标注与语句组）", "folder of the training data (annotations and groups)"),
+        ),
+    ] = Path("models/src/criteria"),
+    judge: Annotated[
+        list[str] | None,
+        typer.Option("--judge", metavar="a|b", help=tr("只训练其中一个", "train only one of the two")),
+    ] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            "--base",
+            metavar="DIR",
+            readable=False,
+            help=tr("微调该 Hugging Face 检查点（LoRA）", "fine-tune this Hugging Face checkpoint (LoRA)"),
+        ),
+    ] = None,
+    annotations: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--annotations",
+            metavar="FILE",
+            readable=False,
+            help=tr("与 --base 同用：训练用标注（可多次给出）", "with --base: annotations to train on (repeatable)"),
+        ),
+    ] = None,
+    development: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--development",
+            metavar="FILE",
+            readable=False,
+            help=tr("与 --base 同用：评测用标注（可多次给出）", "with --base: annotations to measure on (repeatable)"),
+        ),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train both small judges, or fine-tune a large base; figures of the development side are printed."""
+    from mlb_offline.judge.training.command import (
+        Job,
+        Large,
+        as_text,
+        configuration,
+        names_of,
+        train_large,
+        train_small,
+    )
+    from mlb_offline.judge.training.display import showing
+
+    file = configuration("large" if base is not None and config == "cpu" else config)
+    with showing() as progress:
+        if base is not None:
+            result = train_large(Large(file, base, tuple(annotations or ()), tuple(development or ()), out), progress)
+        else:
+            result = train_small(Job(file, corpora, material, out, names_of(judge)), progress)
+    emit(result, as_json=as_json, lines=list(as_text(result)))
 
 
 @dataclass(frozen=True)

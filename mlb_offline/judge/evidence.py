@@ -5,7 +5,7 @@ that reads the bare answer stays at chance). So code finds them:
 
 * **windows**: the clauses of the answer that cover most of the criterion, chosen one after another by what they add;
 * **marks**: the criterion cut into pieces, each with how the answer has it: the same characters, another name of the
-  same concept, a kind of it, a concept that is easily mistaken for it, a number that does or does not occur, or nothing.
+  same concept, a kind of it, a concept that is easily mistaken for it, a number that does or does not occur, nothing.
 
 A large judge reads the answer as it is and is shown none of this (DESIGN, section 5).
 """
@@ -13,7 +13,6 @@ A large judge reads the answer as it is and is shown none of this (DESIGN, secti
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,7 +27,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _FILLER = frozenset("的了为与及和或、,;:。()/<>-=是有在行示可予及于以并无 \n")
 _MERGE_BELOW, _SPLIT_ABOVE = 5, 56
 WINDOWS = 4
-WINDOW_CHARACTERS = 150
+WINDOW_CHARACTERS = 120
 
 
 class Mark(StrEnum):
@@ -70,6 +69,11 @@ class Clause:
     concepts: frozenset[int]
 
     @cached_property
+    def characters(self) -> frozenset[str]:
+        """Its characters that are not fillers."""
+        return frozenset(self.text) - _FILLER
+
+    @cached_property
     def bigrams(self) -> frozenset[str]:
         """Pairs of neighbouring characters that are not fillers."""
         return frozenset(_bigrams(self.text))
@@ -78,6 +82,39 @@ class Clause:
     def numbers(self) -> frozenset[str]:
         """Its numbers, as written."""
         return frozenset(_NUMBER.findall(self.text))
+
+
+@dataclass(frozen=True)
+class _Sought:
+    """What of a criterion no chosen clause has yet."""
+
+    pairs: frozenset[str]
+    numbers: frozenset[str]
+    concepts: frozenset[int]
+    near: frozenset[int]
+    characters: frozenset[str]
+
+    @classmethod
+    def of(cls, criterion: str, lexicon: Lexicon) -> _Sought:
+        concepts = frozenset(span.concept for span in lexicon.spans(criterion))
+        near = frozenset(other for concept in concepts for other in lexicon.confusable(concept))
+        characters = frozenset(criterion) - _FILLER
+        return cls(frozenset(_bigrams(criterion)), frozenset(_NUMBER.findall(criterion)), concepts, near, characters)
+
+    def gain(self, clause: Clause) -> float:
+        """What a clause adds: pairs of characters, more for concepts and numbers, a little for single characters."""
+        exact = len(self.pairs & clause.bigrams) + 3.0 * len(self.concepts & clause.concepts)
+        close = 2.0 * len(self.numbers & clause.numbers) + len(self.near & clause.concepts)
+        return exact + close + 0.2 * len(self.characters & clause.characters)
+
+    def without(self, clause: Clause) -> _Sought:
+        return _Sought(
+            self.pairs - clause.bigrams,
+            self.numbers - clause.numbers,
+            self.concepts - clause.concepts,
+            self.near - clause.concepts,
+            self.characters - clause.characters,
+        )
 
 
 class Answer:
@@ -128,24 +165,17 @@ class Answer:
             count: the most clauses.
             characters: the most characters of all together; the best clause is always given.
         """
-        wanted = Counter(_bigrams(criterion))
-        numbers = set(_NUMBER.findall(criterion))
-        spans = self._lexicon.spans(criterion)
-        concepts = {span.concept for span in spans}
-        near = {other for concept in concepts for other in self._lexicon.confusable(concept)}
+        sought = _Sought.of(criterion, self._lexicon)
         left = list(self.clauses)
         chosen: list[Clause] = []
         while left and len(chosen) < count:
-            best = max(left, key=lambda clause: (_gain(clause, wanted, numbers, concepts, near), -clause.start))
-            if chosen and (
-                _gain(best, wanted, numbers, concepts, near) <= 0
-                or sum(len(one.text) for one in chosen) + len(best.text) > characters
-            ):
+            best = max(left, key=lambda clause: (sought.gain(clause), -clause.start))
+            full = sum(len(one.text) for one in chosen) + len(best.text) > characters
+            if chosen and (full or sought.gain(best) <= 0):
                 break
             chosen.append(best)
             left.remove(best)
-            wanted = Counter({pair: weight for pair, weight in wanted.items() if pair not in best.bigrams})
-            numbers, concepts, near = numbers - best.numbers, concepts - best.concepts, near - best.concepts
+            sought = sought.without(best)
         return tuple(clause.text.strip("\n") for clause in sorted(chosen, key=lambda clause: clause.start))
 
     def pieces(self, criterion: str) -> tuple[Piece, ...]:
@@ -201,13 +231,6 @@ class Answer:
 
 def _bigrams(text: str) -> list[str]:
     return [a + b for a, b in pairwise(text) if a not in _FILLER and b not in _FILLER]
-
-
-def _gain(clause: Clause, wanted: Counter[str], numbers: set[str], concepts: set[int], near: set[int]) -> float:
-    """What a clause adds: shared pairs of characters, and more for concepts and numbers."""
-    pairs = sum(weight for pair, weight in wanted.items() if pair in clause.bigrams)
-    named = len(concepts & clause.concepts)
-    return pairs + 3.0 * named + 2.0 * len(numbers & clause.numbers) + 1.0 * len(near & clause.concepts)
 
 
 def coverage(pieces: Sequence[Piece]) -> float:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
 from mlb_offline.errors import InputError
@@ -172,6 +173,6 @@ def embedded_sha256() -> str:
     return digest.hexdigest()
 
 
-def _embedded_files():  # type: ignore[no-untyped-def]
+def _embedded_files() -> list[Traversable]:
     folder = files("mlb_offline.judge").joinpath("terms")
     return sorted((file for file in folder.iterdir() if file.name.endswith(".tsv")), key=lambda file: file.name)

@@ -81,7 +81,7 @@ def _behind(x: torch.Tensor) -> torch.Tensor:
     return torch.cat((torch.zeros_like(up[:, :, :1]), up[:, :, :-1]), dim=2)
 
 
-def match_features(
+def match_features(  # noqa: PLR0917 - the inputs of the exported graph
     answer: torch.Tensor,
     answer_concepts: torch.Tensor,
     answer_parents: torch.Tensor,
@@ -142,7 +142,7 @@ class Aligner(nn.Module):
             nn.LayerNorm(3 * width), nn.Linear(3 * width, width), nn.GELU(), nn.Linear(width, 1)
         )
 
-    def forward(
+    def forward(  # noqa: PLR0917 - the inputs of the exported graph
         self,
         answer: torch.Tensor,
         answer_concepts: torch.Tensor,

@@ -72,7 +72,7 @@ class Overlap(ABC):
         labels = [one.label for one in points]
         self._model = None
         if len(set(labels)) == 2:
-            from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+            from sklearn.linear_model import LogisticRegression
 
             self._model = LogisticRegression(C=_HARDLY_ANY_PENALTY)
             self._model.fit([self.features(one) for one in points], labels)
@@ -170,7 +170,7 @@ def _by_name(criteria: Sequence[Criterion]) -> dict[str, list[int]]:
 
 
 def _regression(train: Sequence[Criterion]) -> tuple[list[Any], Any]:
-    from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
+    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
     parts = zip(*(_parts(one) for one in train), strict=True)
@@ -184,7 +184,7 @@ def _regression(train: Sequence[Criterion]) -> tuple[list[Any], Any]:
 
 
 def _stacked(vectorizers: Sequence[Any], criteria: Sequence[Criterion]) -> Any:
-    from scipy.sparse import hstack  # type: ignore[import-untyped]
+    from scipy.sparse import hstack
 
     parts = zip(*(_parts(one) for one in criteria), strict=True)
     return hstack([vectorizer.transform(part) for vectorizer, part in zip(vectorizers, parts, strict=True)], "csr")

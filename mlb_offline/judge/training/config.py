@@ -56,7 +56,6 @@ class Tuning(_Part):
 
     steps: Count
     answers: Count
-    parts: Count = 1
     rate: Rate
     warm: Count
     decay: Share

@@ -38,6 +38,7 @@ class Norm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x of any shape that ends in width."""
         return functional.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), EPSILON)
 
 
@@ -67,6 +68,7 @@ class Block(nn.Module):
         self.ffn_down = nn.Linear(shape.inner, width, bias=False)
 
     def forward(self, x: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor, drop: float) -> torch.Tensor:
+        """x of shape (batch, length, width); no position sees a later one."""
         batch, length, width = x.shape
         inside = self.attn_norm(x)
         q, k, v = (
@@ -92,6 +94,8 @@ class Decoder(nn.Module):
         self.blk = nn.ModuleList(Block(shape) for _ in range(shape.layers))
         self.output_norm = Norm(shape.width)
         cosines, sines = rotary(shape.context, shape.width // shape.heads)
+        self.cosines: torch.Tensor
+        self.sines: torch.Tensor
         self.register_buffer("cosines", cosines, persistent=False)
         self.register_buffer("sines", sines, persistent=False)
         self.reset()

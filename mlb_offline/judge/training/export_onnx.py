@@ -57,6 +57,8 @@ def write_onnx(path: Path, model: object, vocabulary: Vocabulary) -> Path:
             dynamo=True,
             verbose=False,
         )
+    if program is None:
+        raise TypeError("torch gave no program")
     document = program.model_proto
     told = {"rendering": VERSION, "characters": "".join(vocabulary.characters), "name": NAME, "license": "Apache-2.0"}
     for key, value in told.items():

@@ -96,7 +96,7 @@ class Generator:
 
     def batch(self, number: int, answers: int) -> Batch:
         """The criteria of ``answers`` answers; the same for the same number."""
-        rng = Random(f"{self._seed}/{number}")
+        rng = Random(f"{self._seed}/{number}")  # noqa: S311 - not for secrets
         made: Batch = []
         for index in range(answers):
             maker = rng.choices(self._makers, self._weights)[0]
@@ -323,7 +323,9 @@ def _other_number(clause: str, match: re.Match[str], rng: Random) -> str:
     return clause[: match.start()] + text + clause[match.end() :]
 
 
-def _point(answer: str, dataset: str, topic: str, text: str, label: bool, kind: str) -> Criterion:
+def _point(  # noqa: PLR0917 - a row of the annotation layout
+    answer: str, dataset: str, topic: str, text: str, label: bool, kind: str
+) -> Criterion:
     family: Family = "points"
     return Criterion("", "", family, dataset, "point", topic, text, "", answer, label, kind)
 

@@ -91,7 +91,7 @@ def train(
         with torch.autocast(device, dtype=torch.bfloat16, enabled=schedule.half):
             loss = loss_of(step)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         recent = [*recent[-99:], float(loss.detach())]

@@ -120,7 +120,7 @@ def _section(name: str, found: Document) -> Iterator[str]:
 
 
 def _figure_table(judges: Mapping[str, Document]) -> Iterator[str]:
-    rates = ("accuracy", "precision", "recall", "f1", "specificity", "kappa", "ac1")
+    shown = ("accuracy", "precision", "recall", "f1", "specificity", "kappa", "ac1")
     head = [
         tr("裁判", "judge"),
         "n",
@@ -137,25 +137,25 @@ def _figure_table(judges: Mapping[str, Document]) -> Iterator[str]:
     ]
     rows = []
     for judge, one in judges.items():
-        figures = [*(_rate(one[rate]) for rate in rates), *_plain(one["auc"], one["ece"])]
+        figures = [*(rate(one[name]) for name in shown), *_plain(one["auc"], one["ece"])]
         rows.append([judge, str(one["n"]), str(one["abstained"]), *figures])
-    yield from _table(head, rows)
+    yield from table(head, rows)
 
 
 def _kind_table(judges: Mapping[str, Document]) -> Iterator[str]:
     kinds = {kind: one["n"] for figures in judges.values() for kind, one in figures.get("by_kind", {}).items()}
     if kinds:
         yield from (tr("**按类别的准确率**", "**Accuracy by kind**"), "")
-        accuracy = {kind: [_rate(one["by_kind"][kind]["accuracy"]) for one in judges.values()] for kind in kinds}
+        accuracy = {kind: [rate(one["by_kind"][kind]["accuracy"]) for one in judges.values()] for kind in kinds}
         rows = [[kind, str(n), *accuracy[kind]] for kind, n in sorted(kinds.items())]
-        yield from _table([tr("类别", "kind"), "n", *judges], rows)
+        yield from table([tr("类别", "kind"), "n", *judges], rows)
 
 
 def _coverage_table(judges: Mapping[str, Document]) -> Iterator[str]:
     yield from (tr("**只取最有把握者时的准确率**", "**Accuracy on the most confident share**"), "")
     shares = list(dict.fromkeys(point["coverage"] for one in judges.values() for point in one["coverage"]))
     rows = [[judge, *_plain(*(point["accuracy"] for point in one["coverage"]))] for judge, one in judges.items()]
-    yield from _table([tr("裁判", "judge"), *(f"{100 * share:.0f} %" for share in shares)], rows)
+    yield from table([tr("裁判", "judge"), *(f"{100 * share:.0f} %" for share in shares)], rows)
 
 
 def _reliability_table(judges: Mapping[str, Document]) -> Iterator[str]:
@@ -166,7 +166,7 @@ def _reliability_table(judges: Mapping[str, Document]) -> Iterator[str]:
     for judge, one in judges.items():
         cells = [f"{b['probability']:.3f} → {b['observed']:.3f} ({b['n']})" for b in one["reliability"]]
         rows.append([judge, *cells, *[_NONE] * (width - len(cells))])
-    yield from _table([tr("裁判", "judge"), *(str(number + 1) for number in range(width))], rows)
+    yield from table([tr("裁判", "judge"), *(str(number + 1) for number in range(width))], rows)
 
 
 def _pair_table(pairs: Sequence[Document]) -> Iterator[str]:
@@ -175,13 +175,14 @@ def _pair_table(pairs: Sequence[Document]) -> Iterator[str]:
         head = [tr("裁判", "judges"), tr("一致", "agreed"), tr("占比", "share"), tr("一致时的准确率", "accuracy there")]
         every = [(pair["judges"], pair["overall"]) for pair in pairs]
         rows = [
-            [" + ".join(names), f"{one['agreed']} / {one['n']}", _rate(one["share"]), _rate(one["accuracy"])]
+            [" + ".join(names), f"{one['agreed']} / {one['n']}", rate(one["share"]), rate(one["accuracy"])]
             for names, one in every
         ]
-        yield from _table(head, rows)
+        yield from table(head, rows)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A Markdown table, and an empty line."""
     for row in (head, ["---"] * len(head), *rows):
         yield f"| {' | '.join(_cell(one) for one in row)} |"
     yield ""
@@ -191,8 +192,9 @@ def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
 
 
-def _rate(rate: Mapping[str, float] | None) -> str:
-    return _NONE if rate is None else f"{rate['value']:.3f} [{rate['low']:.3f}, {rate['high']:.3f}]"
+def rate(found: Mapping[str, float] | None) -> str:
+    """A rate with its interval."""
+    return _NONE if found is None else f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
 
 
 def _plain(*values: float | None) -> list[str]:

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from mlb_offline.judge.training.corpora import Document
 from mlb_offline.judge.training.aligner import Encoder
+from mlb_offline.judge.training.corpora import Document
 from mlb_offline.judge.training.decoder import Decoder
 from mlb_offline.judge.vocabulary import BEGIN, Vocabulary
 

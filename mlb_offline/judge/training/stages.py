@@ -12,8 +12,10 @@ from typing import Literal
 
 import torch
 
+from mlb_offline.errors import InputError
 from mlb_offline.judge import lexicon as lexicons
 from mlb_offline.judge.rendering import VERSION, aligner_vocabulary
+from mlb_offline.judge.training import checkpoint
 from mlb_offline.judge.training.aligner import Aligner, AlignerShape
 from mlb_offline.judge.training.config import Pretraining, Role, TrainingConfig, Tuning
 from mlb_offline.judge.training.corpora import Document, read_documents
@@ -24,6 +26,7 @@ from mlb_offline.judge.training.material import Material, read_material
 from mlb_offline.judge.training.pretraining import hidden_character_loss, next_character_loss, packed
 from mlb_offline.judge.training.tuning import Reader, aligner_loss, decoder_loss, thinned
 from mlb_offline.judge.vocabulary import Vocabulary, common_characters
+from mlb_offline.language import tr
 
 RoleName = Literal["a", "b"]
 PRETRAINING_CODE = ("decoder.py", "aligner.py", "loop.py", "pretraining.py")
@@ -63,8 +66,10 @@ def prepare(sources: Sources) -> Prepared:
     corpora, material = hashlib.sha256(), hashlib.sha256(lexicons.embedded_sha256().encode())
     for one in documents:
         corpora.update("\n".join(one.passages).encode())
-    for item in (*learnt.criteria, *learnt.groups):
-        material.update(json.dumps(asdict(item), ensure_ascii=False).encode())
+    for criterion in learnt.criteria:
+        material.update(json.dumps(asdict(criterion), ensure_ascii=False).encode())
+    for group in learnt.groups:
+        material.update(json.dumps(asdict(group), ensure_ascii=False).encode())
     reader = Reader(lexicons.embedded(), vocabulary)
     return Prepared(documents, learnt, development, reader, corpora.hexdigest(), material.hexdigest())
 
@@ -99,6 +104,23 @@ def new_aligner(config: TrainingConfig, reader: Reader) -> Aligner:
     """Judge B before any training, its weights drawn from the seed."""
     torch.manual_seed(config.b.seed)
     return Aligner(AlignerShape(aligner_vocabulary(reader.vocabulary), **config.aligner.model_dump()))
+
+
+def trained(name: RoleName, config: TrainingConfig, prepared: Prepared, out: Path) -> Decoder | Aligner:
+    """A judge as its training left it.
+
+    Raises:
+        InputError: its last checkpoint is missing, damaged or of another training.
+    """
+    model: Decoder | Aligner = (new_decoder if name == "a" else new_aligner)(config, prepared.reader)
+    file = out / f"{name}.pt"
+    if not checkpoint.load(file, key=tuning_key(config, prepared, name), model=model, optimizer=None):
+        raise InputError(
+            tr("没有训练完成的检查点", "there is no checkpoint of a finished training"),
+            file=file,
+            remedy=tr("先运行 mlb-offline judge train", "run mlb-offline judge train first"),
+        )
+    return model.eval()
 
 
 def _pretraining_schedule(config: TrainingConfig, part: Pretraining, rows: int) -> Schedule:
@@ -138,7 +160,7 @@ def train_a(config: TrainingConfig, prepared: Prepared, out: Path, progress: Pro
 
     def loss(step: int) -> torch.Tensor:
         batch = thinned(generator.batch(step, part.answers), f"{role.seed}/{step}")
-        return decoder_loss(model, reader, batch, parts=part.parts, drop=part.drop)
+        return decoder_loss(model, reader, batch, drop=part.drop)
 
     train(
         "a-tuning",

@@ -22,6 +22,10 @@ FIXED_QUESTIONS = 3
 """Of an ethics answer's six criteria so many are taught at a time: they share nearly all of their tokens."""
 
 
+WIDEST = 1.6
+"""Of prompts that go together the longest has at most so many times the tokens of the shortest."""
+
+
 @dataclass(frozen=True)
 class Reader:
     """What turns text into numbers: the lexicon and the vocabulary."""
@@ -36,7 +40,7 @@ class Reader:
 
 def thinned(criteria: Sequence[Criterion], seed: str) -> list[Criterion]:
     """The criteria with at most ``FIXED_QUESTIONS`` of each ethics answer."""
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311 - not for secrets
     ethics = {one.answer_id for one in criteria if one.family == "ethics"}
     kept = {
         (answer, name)
@@ -67,15 +71,16 @@ def decoder_logits(model: Decoder, reader: Reader, rows: Sequence[list[int]], *,
     return model.verdict(hidden[torch.arange(len(rows), device=device), last], ids[YES], ids[NO])
 
 
-def decoder_loss(
-    model: Decoder, reader: Reader, criteria: Sequence[Criterion], *, parts: int, drop: float
-) -> torch.Tensor:
+def decoder_loss(model: Decoder, reader: Reader, criteria: Sequence[Criterion], *, drop: float) -> torch.Tensor:
     """Mean binary cross-entropy; the batch is cut into parts of like length to save padding."""
     rows = sorted(zip(decoder_tokens(reader, criteria), labels_of(criteria), strict=True), key=lambda row: len(row[0]))
-    size = -(-len(rows) // parts)
+    parts: list[list[tuple[list[int], torch.Tensor]]] = [[]]
+    for row in rows:
+        if parts[-1] and len(row[0]) > WIDEST * len(parts[-1][0][0]):
+            parts.append([])
+        parts[-1].append(row)
     losses = []
-    for start in range(0, len(rows), size):
-        part = rows[start : start + size]
+    for part in parts:
         logits = decoder_logits(model, reader, [row for row, _ in part], drop=drop)
         truth = torch.stack([label for _, label in part]).to(logits.device)
         losses.append(functional.binary_cross_entropy_with_logits(logits, truth, reduction="sum"))

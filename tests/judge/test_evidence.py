@@ -1,0 +1,84 @@
+"""Evidence computed by code: which clauses are shown, and how each piece of a criterion is marked."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlb_offline.judge.evidence import WINDOW_CHARACTERS, WINDOWS, Answer, Mark, coverage
+from mlb_offline.judge.lexicon import Lexicon, parse_lexicon
+from mlb_offline.judge.wording import plain
+
+LEXICON = Lexicon(
+    parse_lexicon(
+        "disease\t急性心肌梗死\t心梗|AMI\t冠心病\t心绞痛\ndisease\t冠心病\tCHD\ndisease\t心绞痛\t胸绞痛\nsymptom\t食欲减退\t纳差\n",
+        file="small.tsv",
+    )
+)
+ANSWER = (
+    '{"诊断": "AMI", "诊断依据": ["持续胸痛3小时，伴大汗", "肌钙蛋白12.5ng/ml，明显升高", "否认糖尿病史，近1周纳差"]}'
+)
+
+
+def marks(criterion: str, answer: str = ANSWER) -> list[tuple[str, Mark]]:
+    return [(piece.text, piece.mark) for piece in Answer(answer, LEXICON).pieces(plain(criterion))]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "text", "mark"),
+    [
+        ("急性心肌梗死", "急性心肌梗死", Mark.ALIAS),
+        ("冠心病", "冠心病", Mark.KIND),
+        ("胸绞痛", "胸绞痛", Mark.MISSING),
+        ("食欲减退", "食欲减退", Mark.ALIAS),
+        ("否认糖尿病史", "否认糖尿病史", Mark.SAME),
+        ("胸痛3小时", "3", Mark.NUMBER),
+        ("胸痛5小时", "5", Mark.NO_NUMBER),
+        ("肺癌", "肺癌", Mark.MISSING),
+    ],
+)
+def test_a_piece_is_marked_by_how_the_answer_has_it(criterion: str, text: str, mark: Mark) -> None:
+    assert (text, mark) in marks(criterion)
+
+
+def test_a_concept_that_is_mistaken_for_the_wanted_one_is_shown_as_such() -> None:
+    pieces = Answer("考虑心绞痛", LEXICON).pieces("急性心肌梗死")
+    assert [(piece.mark, piece.instead) for piece in pieces] == [(Mark.CONFUSABLE, "心绞痛")]
+
+
+def test_a_general_term_does_not_imply_the_special_one() -> None:
+    assert marks("急性心肌梗死", "考虑冠心病") != [("急性心肌梗死", Mark.KIND)]
+
+
+def test_a_number_is_matched_whole() -> None:
+    assert ("2", Mark.NO_NUMBER) in marks("2ng", "肌钙蛋白12ng/ml")
+
+
+def test_the_windows_speak_of_the_criterion_and_stand_in_the_order_of_the_answer() -> None:
+    windows = Answer(ANSWER, LEXICON).windows(plain("纳差1周，肌钙蛋白升高"))
+    assert any("肌钙蛋白" in window for window in windows)
+    assert any("纳差" in window for window in windows)
+    assert [plain(ANSWER).index(window) for window in windows] == sorted(
+        plain(ANSWER).index(window) for window in windows
+    )
+
+
+def test_an_answer_with_nothing_of_the_criterion_still_shows_a_clause() -> None:
+    assert len(Answer(ANSWER, LEXICON).windows("骨折")) == 1
+
+
+@given(st.text(max_size=300), st.text(min_size=1, max_size=60))
+def test_pieces_give_the_criterion_back_and_windows_keep_their_limits(text: str, criterion: str) -> None:
+    answer, wanted = Answer(text, LEXICON), plain(criterion)
+    assert "".join(piece.text for piece in answer.pieces(wanted)) == wanted
+    windows = answer.windows(wanted)
+    assert len(windows) <= WINDOWS
+    assert len(windows) <= 1 or sum(map(len, windows)) <= WINDOW_CHARACTERS
+    assert 0.0 <= coverage(answer.pieces(wanted)) <= 1.0
+
+
+@given(st.text(max_size=400))
+def test_clauses_give_the_answer_back(text: str) -> None:
+    answer = Answer(text, LEXICON)
+    assert "".join("".join(clause.text.split()) for clause in answer.clauses) == "".join(answer.text.split())

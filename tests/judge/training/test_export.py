@@ -1,0 +1,122 @@
+"""What is exported is what was trained: llama.cpp and onnxruntime give torch's probabilities, each time the same.
+
+onnxruntime is loaded in a process of its own, under the guard: it must not be imported where tests run.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="the train extra is not installed (make train-setup)")
+
+import torch
+
+from mlb_offline.errors import InputError
+from mlb_offline.judge.annotation import read_annotations
+from mlb_offline.judge.lexicon import embedded
+from mlb_offline.judge.llama_judge import LlamaJudge
+from mlb_offline.judge.training.command import Job
+from mlb_offline.judge.training.config import load_config
+from mlb_offline.judge.training.decoder import Decoder
+from mlb_offline.judge.training.export_gguf import quantise, write_gguf
+from mlb_offline.judge.training.export_onnx import write_onnx
+from mlb_offline.judge.training.stages import Prepared, Sources, new_aligner, new_decoder, prepare
+from mlb_offline.judge.training.tuning import TorchJudge
+
+TESTS = Path(__file__).parents[2] / "data" / "judge"
+ONNX = """
+import json, sys
+from pathlib import Path
+from mlb_offline.airgap.guard import install
+from mlb_offline.airgap.modes import Mode
+install(Mode("unix-only"))
+from mlb_offline.judge.annotation import read_annotations
+from mlb_offline.judge.lexicon import embedded
+from mlb_offline.judge.onnx_judge import OnnxJudge
+from mlb_offline.errors import InputError
+criteria = read_annotations(Path(sys.argv[2]))[::9]
+try:
+    judge = OnnxJudge(Path(sys.argv[1]), embedded())
+except InputError as error:
+    print(json.dumps({"refused": error.message}))
+else:
+    print(json.dumps([judge.probabilities(criteria), judge.probabilities(criteria)]))
+"""
+
+
+def loud(model: torch.nn.Module) -> torch.nn.Module:
+    """The same network with larger weights, so that its probabilities spread."""
+    torch.manual_seed(5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(3.0)
+    return model.eval()
+
+
+@pytest.fixture
+def prepared(job: Job) -> Prepared:
+    torch.set_num_threads(1)
+    return prepare(Sources(*job.sources()))
+
+
+def in_onnxruntime(file: Path) -> object:
+    words = [sys.executable, "-c", ONNX, str(file), str(TESTS / "natural.jsonl")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_llama_cpp_gives_torchs_probabilities_and_the_same_ones_again(
+    job: Job, prepared: Prepared, tmp_path: Path
+) -> None:
+    model = loud(new_decoder(load_config(job.config), prepared.reader))
+    assert isinstance(model, Decoder)
+    criteria = read_annotations(TESTS / "natural.jsonl")[::9]
+    wanted = TorchJudge(model, prepared.reader).probabilities(criteria)
+    whole = write_gguf(tmp_path / "a.gguf", model, prepared.reader.vocabulary)
+    judge = LlamaJudge(whole, embedded())
+    assert judge.vocabulary == prepared.reader.vocabulary
+    assert judge.tokenised("诊断: 2型<s>糖尿病 𠮷") == prepared.reader.vocabulary.text("诊断: 2型<s>糖尿病 𠮷")
+    found = judge.probabilities(criteria)
+    assert found == pytest.approx(wanted, abs=0.005)
+    assert max(wanted) - min(wanted) > 0.1
+    assert judge.probabilities(criteria) == found
+    judge.close()
+    small = LlamaJudge(quantise(whole, tmp_path / "q.gguf", "Q8_0"), embedded())
+    assert small.probabilities(criteria) == pytest.approx(wanted, abs=0.1)
+
+
+def test_onnxruntime_gives_torchs_probabilities_and_the_same_ones_again(
+    job: Job, prepared: Prepared, tmp_path: Path
+) -> None:
+    model = loud(new_aligner(load_config(job.config), prepared.reader))
+    criteria = read_annotations(TESTS / "natural.jsonl")[::9]
+    wanted = TorchJudge(model, prepared.reader).probabilities(criteria)  # type: ignore[arg-type]
+    first, second = in_onnxruntime(write_onnx(tmp_path / "b.onnx", model, prepared.reader.vocabulary))  # type: ignore[misc]
+    assert first == pytest.approx(wanted, abs=0.001)
+    assert max(wanted) - min(wanted) > 0.05
+    assert first == second
+
+
+@pytest.mark.parametrize("damage", [b"", b"GGUF", b"GGUF" + b"\x00" * 400, b"<html>"])
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path, damage: bytes) -> None:
+    file = tmp_path / "x.gguf"
+    file.write_bytes(damage)
+    with pytest.raises(InputError) as caught:
+        LlamaJudge(file, embedded())
+    assert caught.value.file == str(file)
+    assert caught.value.remedy
+    assert "refused" in in_onnxruntime(file)  # type: ignore[operator]
+
+
+def test_a_chat_model_is_no_small_judge(tmp_path: Path) -> None:
+    from mlb_offline.demo.tiny_gguf import write_tiny_gguf
+
+    with pytest.raises(InputError, match="no small judge"):
+        LlamaJudge(write_tiny_gguf(tmp_path / "tiny.gguf"), embedded())

@@ -1,0 +1,148 @@
+"""What judges learn from: read with its faults named, split by concept, and generated the same each time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from training_cases import corpus, material
+
+from mlb_offline.errors import InputError
+from mlb_offline.judge.annotation import read_annotations
+from mlb_offline.judge.evidence import Answer
+from mlb_offline.judge.lexicon import embedded
+from mlb_offline.judge.training.corpora import read_documents
+from mlb_offline.judge.training.generator import Generator
+from mlb_offline.judge.training.material import GROUPS, Material, read_groups, read_material
+from mlb_offline.judge.wording import plain
+
+REPOSITORY = Path(__file__).parents[3]
+SHIPPED = REPOSITORY / "models" / "src" / "criteria"
+TESTS = REPOSITORY / "tests" / "data" / "judge"
+MIX = {"cases": 1.0, "groups": 1.0, "lexicon": 1.0, "corpora": 1.0}
+
+
+def generator(tmp_path: Path, mix: dict[str, float], seed: int = 1) -> Generator:
+    corpus(tmp_path / "corpora")
+    learnt, _ = read_material(material(tmp_path / "material"))
+    return Generator(learnt, list(read_documents(tmp_path / "corpora")), embedded(), mix, seed)
+
+
+def test_a_folder_without_a_known_corpus_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="corpora"):
+        list(read_documents(tmp_path))
+
+
+@pytest.mark.parametrize("keep", [40, 0.6, 0.98])
+def test_a_corpus_that_is_cut_short_is_refused_by_name(tmp_path: Path, keep: float) -> None:
+    file = corpus(tmp_path / "corpora", rows=400)
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(keep if keep > 1 else len(whole) * keep)])
+    with pytest.raises(InputError) as caught:
+        list(read_documents(tmp_path / "corpora"))
+    assert caught.value.file == str(file)
+    assert caught.value.line is not None
+
+
+def test_a_corpus_with_a_flipped_byte_or_of_another_form_is_refused(tmp_path: Path) -> None:
+    file = corpus(tmp_path / "corpora", rows=400)
+    damaged = bytearray(file.read_bytes())
+    damaged[len(damaged) // 2] ^= 0xFF
+    file.write_bytes(bytes(damaged))
+    with pytest.raises(InputError):
+        list(read_documents(tmp_path / "corpora"))
+    corpus(tmp_path / "corpora").rename(tmp_path / "corpora" / "cmdd_dialogues.jsonl.xz")
+    with pytest.raises(InputError) as caught:
+        list(read_documents(tmp_path / "corpora"))
+    assert caught.value.line == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        ('{"id": "x"}', "dataset"),
+        ("{", None),
+        ('{"id":"x","dataset":"MARecord","specialty":"","topic":"","same":["a"],"other":[["n","b"]]}', "same"),
+    ],
+)
+def test_a_faulty_group_is_refused_with_line_and_field(tmp_path: Path, line: str, field: str | None) -> None:
+    file = material(tmp_path / "material") / GROUPS
+    file.write_text(file.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read_groups(file)
+    assert (caught.value.line, caught.value.field) == (31, field)
+
+
+def test_no_concept_and_no_group_is_on_both_sides(tmp_path: Path) -> None:
+    learnt, kept = read_material(material(tmp_path / "material"))
+    assert {one.concept for one in learnt.criteria if one.concept}.isdisjoint({one.concept for one in kept.criteria})
+    assert {one.id for one in learnt.groups}.isdisjoint({one.id for one in kept.groups})
+    assert learnt.criteria
+    assert kept.groups
+
+
+def test_the_same_seed_and_number_make_the_same_criteria_and_others_do_not(tmp_path: Path) -> None:
+    first = generator(tmp_path, MIX).batch(3, 20)
+    assert generator(tmp_path, MIX).batch(3, 20) == first
+    assert generator(tmp_path, MIX, seed=2).batch(3, 20) != first
+    assert generator(tmp_path, MIX).batch(4, 20) != first
+
+
+@pytest.mark.parametrize("source", list(MIX))
+def test_every_source_makes_both_verdicts(tmp_path: Path, source: str) -> None:
+    made = generator(tmp_path, {source: 1.0}).batch(0, 60)
+    counts = Counter(one.label for one in made)
+    assert min(counts[True], counts[False]) > len(made) / 6
+
+
+def test_a_composed_answer_holds_a_form_of_what_is_said_to_be_in_it(tmp_path: Path) -> None:
+    learnt, _ = read_material(material(tmp_path / "material"))
+    forms = {text: group for group in learnt.groups for text in (*group.same, *(text for _, text in group.other))}
+    for one in generator(tmp_path, {"groups": 1.0}).batch(0, 60):
+        if one.label and one.kind == "paraphrase" and one.text in forms:
+            group = forms[one.text]
+            assert any(plain(text) in plain(one.answer) for text in (*group.same, *(text for _, text in group.other)))
+
+
+def test_an_omitted_point_is_mostly_not_in_the_answer(tmp_path: Path) -> None:
+    for one in generator(tmp_path, {"corpora": 1.0}).batch(0, 60):
+        if one.kind == "omission":
+            assert plain(one.text) not in Answer(one.answer, embedded()).text
+
+
+def shipped() -> Material:
+    learnt, kept = read_material(SHIPPED)
+    return Material(learnt.criteria + kept.criteria, learnt.groups + kept.groups)
+
+
+def test_the_training_data_written_here_is_large_and_broad() -> None:
+    criteria = shipped().criteria
+    assert len(criteria) >= 6000
+    assert len({one.specialty for one in criteria if one.specialty}) >= 40
+    assert {one.dataset for one in criteria} == {
+        "MADiagnosis",
+        "MAInspection",
+        "MARecord",
+        "GeneralSafety",
+        "MAEthic",
+        "MACompliance",
+    }
+    assert all(one.text and one.answer for one in criteria)
+
+
+def test_the_training_data_has_none_of_the_concepts_kept_for_the_test() -> None:
+    lines = (TESTS / "reserved.txt").read_text(encoding="utf-8").splitlines()
+    reserved = [plain(line) for line in lines if "：" not in line]
+    everything = shipped()
+    told = [plain(f"{one.concept} {one.text}") for one in everything.criteria if one.name == "point"]
+    told += [
+        plain(text) for group in everything.groups for text in (*group.same, *group.less, *(t for _, t in group.other))
+    ]
+    assert [text for text in told if any(one in text for one in reserved)] == []
+
+
+def test_no_answer_of_the_test_stands_in_the_training_data() -> None:
+    learnt = {plain(one.answer) for one in shipped().criteria}
+    tested = {plain(one.answer) for part in ("natural", "hard") for one in read_annotations(TESTS / f"{part}.jsonl")}
+    assert learnt.isdisjoint(tested)
