@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from mlb_offline import __version__
+from mlb_offline.airgap.guard import install
+from mlb_offline.airgap.modes import Mode
 from mlb_offline.errors import InputError, MlbError
 from mlb_offline.judge.annotation import Criterion, read_annotations
 from mlb_offline.judge.lexicon import Lexicon, embedded_sha256
@@ -262,6 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sign-key", type=Path, required=True, help="publisher's private key")
     given = parser.parse_args(arguments)
     try:
+        install(Mode("unix-only"))
         release = Release(
             configuration(given.config),
             given.trained,

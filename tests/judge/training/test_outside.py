@@ -8,13 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pytest
+from outside_cases import GAPS_HEADER, GAPS_ROW, KQA_HEADER, RUBRICS, C, E, N, kqa_row, label, labels, table, workbook
 
 from mlb_offline.errors import InputError
 from mlb_offline.judge.training.outside import (
     GAPS_MODELS,
-    KQA_PHYSICIANS,
     gaps_claims,
     gaps_drawn,
     gaps_pairs,
@@ -24,43 +23,6 @@ from mlb_offline.judge.training.outside import (
 )
 
 LABELS = Path(__file__).resolve().parents[2] / "data" / "judge" / "gaps_labels.jsonl"
-RUBRICS = [
-    {"id": 1, "claim": "应当复查", "level": "A1", "type": "positive"},
-    {"id": 2, "claim": "建议停药", "level": "S2", "type": "negative"},
-]
-GAPS_HEADER = ["index", "question", "rubrics", *GAPS_MODELS]
-GAPS_ROW = [7, "怎么办？", json.dumps(RUBRICS, ensure_ascii=False), "甲答", "乙答", "丙答"]
-KQA_HEADER = ["Question", "llm_x", "answer", "claim", "category_x", *KQA_PHYSICIANS]
-E, N, C = "Entailment", "Neutral", "Contradiction"
-
-
-def workbook(path: Path, *rows: list[Any], header: list[str] = GAPS_HEADER, sheet: str = "Sheet1") -> Path:
-    book = openpyxl.Workbook()
-    page = book.worksheets[0]
-    page.title = sheet
-    for row in (header, *rows):
-        page.append(row)
-    book.save(path)
-    return path
-
-
-def labels(path: Path, *rows: dict[str, Any]) -> Path:
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
-def label(row: int = 2, model: int = 1, claim: int = 1, said: str = "是", **more: Any) -> dict[str, Any]:
-    return {"row": row, "model": model, "claim": claim, "label": said, **more}
-
-
-def table(path: Path, *rows: list[str], header: list[str] = KQA_HEADER) -> Path:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([header, *rows])
-    return path
-
-
-def kqa_row(*said: str, model: str = "m", claim: str = "c") -> list[str]:
-    return ["q", model, f"answer of {model}", claim, "Must_have", *said]
 
 
 def test_a_label_pairs_the_claim_with_the_answer_of_its_model(tmp_path: Path) -> None:
