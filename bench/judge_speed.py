@@ -1,6 +1,6 @@
 """Criteria a second and peak memory of each embedded judge, each in a process of its own.
 
-``python -m bench.judge_speed [--trained DIR] [--json]``: 400 criteria of the test sets, in the order of their answers.
+``python -m bench.judge_speed [--models DIR] [--json]``: 400 criteria of the test sets, in the order of their answers.
 """
 
 from __future__ import annotations
@@ -49,8 +49,10 @@ def main() -> None:
         queue = context.Queue()
         worker = context.Process(target=measured, args=(name, given.models / file, given.threads, queue))
         worker.start()
-        found[name] = queue.get()
-        worker.join()
+        worker.join(600)
+        if worker.exitcode:
+            raise SystemExit(f"the process that measures {file} ended with {worker.exitcode}")
+        found[name] = queue.get(timeout=10)
     if given.json:
         print(json.dumps(found, indent=2))
         return

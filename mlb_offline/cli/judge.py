@@ -101,9 +101,15 @@ def train(
         ),
     ],
     config: Annotated[
-        str,
-        typer.Option("--config", help=tr("cpu、gpu、large 或一个 .toml 文件", "cpu, gpu, large, or a .toml file")),
-    ] = "cpu",
+        str | None,
+        typer.Option(
+            "--config",
+            help=tr(
+                "cpu、gpu、large 或一个 .toml 文件；默认 cpu，有 --base 时为 large",
+                "cpu, gpu, large, or a .toml file; default cpu, with --base large",
+            ),
+        ),
+    ] = None,
     corpora: Annotated[
         Path | None,
         typer.Option(
@@ -114,14 +120,17 @@ def train(
         ),
     ] = None,
     material: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--material",
             metavar="DIR",
             readable=False,
-            help=tr("训练数据文件夹（标注与语句组）", "folder of the training data (annotations and groups)"),
+            help=tr(
+                "训练数据文件夹（标注与语句组）；默认 models/src/criteria",
+                "folder of the training data (annotations and groups); default models/src/criteria",
+            ),
         ),
-    ] = Path("models/src/criteria"),
+    ] = None,
     judge: Annotated[
         list[str] | None,
         typer.Option("--judge", metavar="a|b", help=tr("只训练其中一个", "train only one of the two")),
@@ -162,17 +171,22 @@ def train(
         as_text,
         configuration,
         names_of,
+        refuse_unused,
         train_large,
         train_small,
     )
     from mlb_offline.judge.training.display import showing
 
-    file = configuration("large" if base is not None and config == "cpu" else config)
+    small = {"--corpora": corpora, "--material": material, "--judge": judge}
+    large = {"--annotations": annotations, "--development": development}
+    refuse_unused(small if base is not None else large, base_given=base is not None)
+    file = configuration(config or ("cpu" if base is None else "large"))
     with showing() as progress:
         if base is not None:
             result = train_large(Large(file, base, tuple(annotations or ()), tuple(development or ()), out), progress)
         else:
-            result = train_small(Job(file, corpora, material, out, names_of(judge)), progress)
+            job = Job(file, corpora, material or Path("models/src/criteria"), out, names_of(judge))
+            result = train_small(job, progress)
     emit(result, as_json=as_json, lines=list(as_text(result)))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mlb_offline.errors import InputError
+from mlb_offline.errors import InputError, UsageError
 from mlb_offline.judge.annotation import Criterion
 from mlb_offline.judge.evidence import Answer
 from mlb_offline.judge.lexicon import Lexicon
@@ -30,12 +30,18 @@ class OnnxJudge:
 
     Raises:
         InputError: onnxruntime cannot load it, or it is not a judge of this version.
+        UsageError: onnxruntime is not installed.
     """
 
     def __init__(self, file: Path, lexicon: Lexicon, *, threads: int = 2) -> None:
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-        import onnxruntime
-
+        try:
+            import onnxruntime
+        except ImportError:
+            raise UsageError(
+                tr("未安装 onnxruntime", "onnxruntime is not installed"),
+                remedy=tr("安装 onnxruntime，或运行 make setup", "install onnxruntime, or run make setup"),
+            ) from None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = 3
@@ -55,7 +61,7 @@ class OnnxJudge:
                 ),
             )
         self._lexicon = lexicon
-        self.vocabulary = Vocabulary(tuple(told["characters"]))
+        self.vocabulary = Vocabulary(tuple(told.get("characters", "")))
 
     def logits(self, criteria: Sequence[Criterion]) -> list[float]:
         """Log-odds of 是, one a criterion; the criteria of one answer go together, so that it is read once."""

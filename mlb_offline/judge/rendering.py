@@ -31,6 +31,8 @@ VERSION = "small/1"
 Parts = tuple[tuple[str, bool], ...]
 QUESTION_CHARACTERS, HEAD_CHARACTERS, TAIL_CHARACTERS, POINT_CHARACTERS = 120, 320, 80, 72
 ANSWER_CHARACTERS = 640
+CONTEXT = 1024
+"""Tokens of judge A's longest prompt."""
 QUERIES = 8
 """Positions by which judge B asks one of the fixed questions."""
 
@@ -66,6 +68,12 @@ def decoder_parts(criterion: Criterion, answer: Answer) -> Parts:
         mark = piece.mark
     tenth = int(coverage(pieces) * (COVERAGES - 1) + 1e-9)
     return (*parts, (f"<k{tenth}>", True), (VERDICT, True))
+
+
+def decoder_ids(criterion: Criterion, answer: Answer, vocabulary: Vocabulary) -> list[int]:
+    """Judge A's prompt as token ids, at most ``CONTEXT``: of one that is longer (characters without a token take up to
+    four) the beginning is cut, so that the criterion stays."""
+    return vocabulary.encode(decoder_parts(criterion, answer))[-CONTEXT:]
 
 
 @dataclass(frozen=True)

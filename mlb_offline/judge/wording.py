@@ -18,9 +18,9 @@ _NUMERAL = re.compile(
 )
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad]")
 _REPLACED: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\\n|\\r|\\t|\r\n?"), "\n"),
+    (re.compile(r"\\[nrt](?![a-z])|\r\n?"), "\n"),
     (re.compile(r"[\"'][\])}]*\s*[,;]\s*[\[({]*[\"']"), ";"),
-    (re.compile(r"(?<=\d)\s*(?:摄氏度|°c|℃|度(?!数|以))\s*(\d)(?![\d个])"), r".\1℃"),
+    (re.compile(rf"(?<![\d.])(3[4-9]|4[0-3])\s*度\s*(\d)(?![\d.]|(?:余|多|来)?{_UNITS})"), r"\1.\2℃"),
     (re.compile(r"(?<=\d)\s*度半"), ".5℃"),
     (re.compile(r"(?<=\d)\s*(?:摄氏度|°c)"), "℃"),
     (re.compile(r"(?<=\d)\s*(?:周岁|岁整)"), "岁"),
@@ -30,12 +30,12 @@ _REPLACED: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?<=\d)\s*h(?![a-z])"), "小时"),
     (re.compile(r"(?<=\d)\s*(余|多|来)?\s*月(?!\d)"), r"\1个月"),
     (re.compile(r"半年"), "6个月"),
-    (re.compile(r"半个?月"), "15天"),
+    (re.compile(r"(?<![\d个])半个?月"), "15天"),
     (re.compile(r"半个?(?:小时|钟头)"), "30分钟"),
     (re.compile(r"(?<=\d)\s*年半"), ".5年"),
     (re.compile(r"(?<=\d)\s*(天|周|个月|年|岁|小时)\s*[余多](?![次发年])"), r"余\1"),
     (re.compile(r"(?<=\d)\s*[多来](?=天|周|个月|年|岁|小时)"), "余"),
-    (re.compile(r"[×✕*]\s*10\s*\^?\s*(\d+)"), r"x10^\1"),
+    (re.compile(r"[×✕*]\s*10\s*(?:\^\s*(\d+)|(\d{1,2})(?=\s*/))"), r"x10^\1\2"),
     (re.compile(r"μ|µ"), "u"),
     (re.compile(r"毫米汞柱"), "mmhg"),
     (re.compile(r"毫摩尔/升|mmol/升"), "mmol/l"),

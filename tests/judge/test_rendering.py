@@ -13,10 +13,12 @@ from mlb_offline.judge.evidence import Answer
 from mlb_offline.judge.lexicon import Lexicon, parse_lexicon
 from mlb_offline.judge.rendering import (
     ANSWER_CHARACTERS,
+    CONTEXT,
     QUERIES,
     aligner_answer,
     aligner_criterion,
     aligner_vocabulary,
+    decoder_ids,
     decoder_parts,
     padded,
 )
@@ -84,10 +86,17 @@ def test_judge_b_asks_fixed_questions_by_tokens_that_no_text_has() -> None:
 @given(st.text(max_size=3000), st.text(min_size=1, max_size=400))
 def test_no_text_makes_a_prompt_longer_than_the_context(answer: str, text: str) -> None:
     for criterion in (replace(POINT, answer=answer, text=text), replace(ETHICS, answer=answer, question=text)):
-        assert len(tokens(criterion)) <= 4 * 640  # bytes of characters without a token
+        assert len(decoder_ids(criterion, Answer(answer, LEXICON), VOCABULARY)) <= CONTEXT
         side = aligner_answer(Answer(answer, LEXICON), LEXICON, VOCABULARY)
         assert len(side.ids) == len(side.concepts) == len(side.others) <= ANSWER_CHARACTERS
         assert all(0 <= index < aligner_vocabulary(VOCABULARY) for index in side.ids)
+
+
+def test_of_a_prompt_that_is_too_long_the_criterion_stays() -> None:
+    rare = replace(ETHICS, question="🫀" * 200, answer="𠮷" * 500)
+    ids = decoder_ids(rare, Answer(rare.answer, LEXICON), VOCABULARY)
+    assert len(ids) == CONTEXT
+    assert ids[-2:] == tokens(ETHICS)[-2:]
 
 
 def test_rows_are_padded_to_one_length() -> None:

@@ -25,6 +25,8 @@ from mlb_offline.judge.wording import number_of, plain
         ("WBC 12.3×10^9/L", "wbc 12.3×10⁹/L".replace("⁹", "^9")),
         ("3月前", "3个月前"),
         ("一百二十次/分钟", "120次/分钟"),
+        ("12×109/L", "12×10^9/L"),
+        ("半个月", "15天"),
     ],
 )
 def test_the_same_quantity_is_spelled_the_same(first: str, second: str) -> None:
@@ -44,6 +46,11 @@ def test_the_same_quantity_is_spelled_the_same(first: str, second: str) -> None:
 )
 def test_what_differs_in_meaning_stays_apart(first: str, second: str) -> None:
     assert plain(first) != plain(second)
+
+
+@pytest.mark.parametrize("text", ["发热38℃3天", "体温38.5℃2天", "发热39度2次", "2×100mg", "2个半月", "38度5分钟"])
+def test_a_quantity_is_not_joined_with_the_number_after_it(text: str) -> None:
+    assert plain(text) == text
 
 
 def test_marks_of_json_become_boundaries_between_statements() -> None:

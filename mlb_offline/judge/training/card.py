@@ -9,7 +9,7 @@ from mlb_offline.judge.manifest import Judge
 from mlb_offline.judge.training.measure import rate, table, tables
 
 Document = Mapping[str, Any]
-COMMAND = "`python -m mlb_offline.judge.training.release`"
+COMMAND = "`python -m mlb_offline.judge.training.release …` (docs/judge.md)"
 SPEED = "`python -m bench.judge_speed`"
 INDICATIVE = 0.4
 """Least kappa on the natural part for a judge to be called indicative."""

@@ -54,8 +54,9 @@ def save(path: Path, *, key: str, step: int, model: torch.nn.Module, optimizer: 
         ) from None
 
 
-def load(path: Path, *, key: str, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None) -> int:
-    """Read a checkpoint into model and optimizer and give its step; 0 where there is none.
+def load(path: Path, *, key: str | None, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None) -> int:
+    """Read a checkpoint into model and optimizer and give its step; 0 where there is none. Without a key any will do
+    that fits the model.
 
     Raises:
         InputError: the file is damaged, or was written by a stage with another key or another network.
@@ -73,7 +74,7 @@ def load(path: Path, *, key: str, model: torch.nn.Module, optimizer: torch.optim
             remedy=remedy,
         ) from None
     try:
-        if found != key:
+        if key is not None and found != key:
             raise ValueError(tr("配置、数据或网络不同", "configuration, data or network differ"))
         model.load_state_dict(state["model"])
         if optimizer is not None and state["optimizer"] is not None:

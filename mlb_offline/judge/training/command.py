@@ -17,7 +17,7 @@ from mlb_offline.errors import InternalError, InterruptedRunError, MlbError, Usa
 from mlb_offline.language import Language, current, set_language, tr
 
 Progress = Callable[[str, int, int, float], None]
-NEEDED = ("torch", "onnx", "onnxscript", "onnxruntime", "gguf", "transformers", "peft", "sklearn")
+NEEDED = ("torch", "onnx", "onnxscript", "onnxruntime", "gguf", "transformers", "peft", "accelerate", "sklearn")
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,25 @@ def names_of(given: Sequence[str] | None) -> tuple[str, ...]:
             remedy=tr("只能是 a 或 b", "it must be a or b"),
         )
     return names
+
+
+def refuse_unused(options: Mapping[str, object], *, base_given: bool) -> None:
+    """Refuse options that would be ignored.
+
+    Raises:
+        UsageError: one of them is given.
+    """
+    given = [name for name, value in options.items() if value]
+    if given:
+        with_or_without = ("with", "与") if base_given else ("without", "无")
+        raise UsageError(
+            tr(
+                f"{', '.join(given)} 在{with_or_without[1]} --base 时没有意义",
+                f"{', '.join(given)} has no meaning {with_or_without[0]} --base",
+            ),
+            field=given[0],
+            remedy=tr("去掉该选项", "leave the option out"),
+        )
 
 
 def train_large(job: Large, progress: Progress) -> dict[str, Any]:
@@ -146,11 +165,11 @@ def train_small(job: Job, progress: Progress) -> dict[str, Any]:
     require_extra()
     sources = job.sources()
     from mlb_offline.judge.training.config import load_config
-    from mlb_offline.judge.training.stages import Sources, prepare
+    from mlb_offline.judge.training.stages import Sources, keep_vocabulary, prepare
 
-    load_config(job.config)  # here as well, so that a fault is told before any process is started
-    prepare(Sources(*sources))
-    job.out.mkdir(parents=True, exist_ok=True)
+    config = load_config(job.config)  # here as well, so that a fault is told before any process is started
+    _require_device(config.device)
+    keep_vocabulary(job.out, prepare(Sources(*sources)))
     context = multiprocessing.get_context("spawn")
     told: Any = context.Queue()
     workers = {
@@ -169,6 +188,17 @@ def train_small(job: Job, progress: Progress) -> dict[str, Any]:
         for worker in workers.values():
             worker.terminate()
             worker.join()
+
+
+def _require_device(device: str) -> None:
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            tr("本机没有可用的 GPU（CUDA）", "this machine has no GPU that can be used (CUDA)"),
+            field="device",
+            remedy=tr("改用 --config cpu", "use --config cpu"),
+        )
 
 
 def _follow(workers: Mapping[str, Any], told: Any, progress: Progress) -> dict[str, Any]:
@@ -195,8 +225,15 @@ def _follow(workers: Mapping[str, Any], told: Any, progress: Progress) -> dict[s
 
 def _work(job: Job, name: Any, language: Language, told: Any) -> None:
     set_language(language)
+    parent = multiprocessing.parent_process()
+
+    def progress(*what: Any) -> None:
+        if parent is not None and not parent.is_alive():
+            raise SystemExit  # it was killed: nobody is left to stop this process
+        told.put(("progress", name, what))
+
     try:
-        told.put(("done", name, _trained(job, name, lambda *what: told.put(("progress", name, what)))))
+        told.put(("done", name, _trained(job, name, progress)))
     except KeyboardInterrupt:
         return
     except MlbError as error:

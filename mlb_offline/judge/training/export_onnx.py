@@ -1,17 +1,21 @@
-"""Judge B to ONNX, then to 8-bit integers by onnxruntime."""
+"""Judge B to ONNX, then its weights to 8-bit integers."""
 
 from __future__ import annotations
 
-import os
+import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
-from mlb_offline.errors import InputError
+import numpy as np
+
 from mlb_offline.judge.rendering import VERSION
+from mlb_offline.judge.training.writing import replacing
 from mlb_offline.judge.vocabulary import Vocabulary
-from mlb_offline.language import tr
 
 NAME = "mlb-judge-b"
+SMALLEST = 1024
+"""Elements below which a tensor stays in float32."""
 INPUTS = (
     "answer",
     "answer_concepts",
@@ -63,28 +67,42 @@ def write_onnx(path: Path, model: object, vocabulary: Vocabulary) -> Path:
     told = {"rendering": VERSION, "characters": "".join(vocabulary.characters), "name": NAME, "license": "Apache-2.0"}
     for key, value in told.items():
         document.metadata_props.add(key=key, value=value)
-    try:
-        onnx.save(document, str(path))
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise InputError(
-            tr(f"无法写入：{error.strerror}", f"cannot be written: {error.strerror}"),
-            file=path,
-            remedy=tr("检查文件夹与磁盘空间", "check the folder and the disk's space"),
-        ) from None
+    with replacing(path) as partial:
+        onnx.save(document, str(partial))
     return path
 
 
 def quantise_onnx(source: Path, target: Path) -> Path:
-    """Weights of matrices and the embedding to 8-bit integers, a scale for each output (dynamic quantisation)."""
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+    """Weights to 8-bit integers, symmetric, with a scale for each row of an embedding or column of a matrix.
 
-    quantize_dynamic(
-        source,
-        target,
-        per_channel=True,
-        weight_type=QuantType.QInt8,
-        op_types_to_quantize=["MatMul", "Gemm", "Gather"],
-    )
+    Activations stay in float32: their dynamic quantisation by onnxruntime takes one scale for a whole batch, and the
+    verdict on one criterion would depend on those asked beside it.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    import onnx
+
+    document = onnx.load(str(source))
+    graph = document.graph
+    axes = {name: (0 if node.op_type in {"Gather", "Conv"} else 1) for node in graph.node for name in node.input}
+    for tensor in list(graph.initializer):
+        if len(tensor.dims) < 2 or tensor.data_type != onnx.TensorProto.FLOAT or _elements(tensor.dims) < SMALLEST:
+            continue
+        weights = onnx.numpy_helper.to_array(tensor)
+        axis = axes[tensor.name]
+        others = tuple(index for index in range(weights.ndim) if index != axis)
+        scale = np.maximum(np.abs(weights).max(axis=others, keepdims=True) / 127.0, 1e-12).astype(np.float32)
+        whole = np.clip(np.rint(weights / scale), -127, 127).astype(np.int8)
+        graph.initializer.remove(tensor)
+        graph.initializer.append(onnx.numpy_helper.from_array(whole, f"{tensor.name}.int8"))
+        graph.initializer.append(onnx.numpy_helper.from_array(scale.reshape(-1), f"{tensor.name}.scale"))
+        inputs = [f"{tensor.name}.int8", f"{tensor.name}.scale"]
+        graph.node.insert(0, onnx.helper.make_node("DequantizeLinear", inputs, [tensor.name], axis=axis))
+    with replacing(target) as partial:
+        onnx.save(document, str(partial))
     return target
+
+
+def _elements(dims: Sequence[int]) -> int:
+    return math.prod(dims)

@@ -2,65 +2,38 @@
 
 Of the quantised forms of judge A the smallest is kept that loses at most ``TOLERATED`` of its accuracy on the
 development side. Calibration is Platt's (1999): scale and shift of the log-odds, by family of criteria, fitted on the
-development side, which neither tuning nor the choice of networks has seen.
+development side, which tuning has not seen.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from mlb_offline.judge.annotation import Criterion, Family
+from mlb_offline.judge.calibrated import LogitJudge
 from mlb_offline.judge.training.config import TrainingConfig
 from mlb_offline.judge.training.export_gguf import NAME as NAME_A
 from mlb_offline.judge.training.export_gguf import QUANTISATIONS, quantise, write_gguf
 from mlb_offline.judge.training.export_onnx import NAME as NAME_B
 from mlb_offline.judge.training.export_onnx import quantise_onnx, write_onnx
 from mlb_offline.judge.training.generator import Generator
-from mlb_offline.judge.training.material import Material
+from mlb_offline.judge.training.material import Group, Material
 from mlb_offline.judge.training.stages import Prepared, RoleName, trained
 from mlb_offline.judge.training.tuning import TorchJudge
+from mlb_offline.judge.training.writing import write_whole
 
 TOLERATED = 0.005
 DEVELOPMENT_ANSWERS = 150
 """Answers put together from the development side's groups, beside its cases."""
 
 Calibration = dict[Family, tuple[float, float]]
-
-
-class LogitJudge(Protocol):
-    """Anything that gives log-odds of 是."""
-
-    def logits(self, criteria: Sequence[Criterion]) -> list[float]:
-        """One a criterion, in order."""
-        ...
-
-
-@dataclass(frozen=True)
-class Calibrated:
-    """A judge whose log-odds are corrected by family: p = sigmoid(scale * logit + shift)."""
-
-    judge: LogitJudge
-    calibration: Mapping[Family, tuple[float, float]]
-
-    def probabilities(self, criteria: Sequence[Criterion]) -> list[float]:
-        """Calibrated probabilities of 是."""
-        corrected = zip(criteria, self.judge.logits(criteria), strict=True)
-        return [_sigmoid(self._scale(one)[0] * logit + self._scale(one)[1]) for one, logit in corrected]
-
-    def _scale(self, one: Criterion) -> tuple[float, float]:
-        return self.calibration.get(one.family, (1.0, 0.0))
-
-
-def _sigmoid(value: float) -> float:
-    return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, value))))
 
 
 def platt(logits: Sequence[float], labels: Sequence[bool]) -> tuple[float, float]:
@@ -93,10 +66,16 @@ def calibrate(judge: LogitJudge, criteria: Sequence[Criterion]) -> Calibration:
 
 
 def development_criteria(prepared: Prepared, seed: int) -> list[Criterion]:
-    """The development side: its cases, and answers put together from its groups."""
-    groups = Material((), prepared.development.groups)
-    made = Generator(groups, (), prepared.reader.lexicon, {"groups": 1.0}, seed)
-    return [*prepared.development.criteria, *(made.batch(0, DEVELOPMENT_ANSWERS) if groups.groups else ())]
+    """The development side: its cases, and answers put together from those of its groups that share no statement with
+    a group that was learnt from (groups are split one by one, and some say the same)."""
+    learnt = {text for group in prepared.train.groups for text in _statements(group)}
+    apart = tuple(group for group in prepared.development.groups if learnt.isdisjoint(_statements(group)))
+    made = Generator(Material((), apart), (), prepared.reader.lexicon, {"groups": 1.0}, seed)
+    return [*prepared.development.criteria, *(made.batch(0, DEVELOPMENT_ANSWERS) if apart else ())]
+
+
+def _statements(group: Group) -> list[str]:
+    return [*group.same, *group.less, *(text for _, text in group.other)]
 
 
 def accuracy(judge: LogitJudge, criteria: Sequence[Criterion]) -> float:
@@ -126,9 +105,13 @@ def finish(name: RoleName, config: TrainingConfig, prepared: Prepared, out: Path
         "calibration": {
             family: {"scale": scale, "shift": shift} for family, (scale, shift) in calibrate(judge, criteria).items()
         },
-        "development": {"n": len(criteria), "accuracy": accuracies},
+        "development": {
+            "n": len(criteria),
+            "families": dict(Counter(one.family for one in criteria)),
+            "accuracy": accuracies,
+        },
     }
-    (out / f"{name}.json").write_text(json.dumps(told, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    write_whole(out / f"{name}.json", (json.dumps(told, ensure_ascii=False, indent=2) + "\n").encode())
     return told
 
 
@@ -148,7 +131,7 @@ def _finish_a(
     fit = [one for one in sorted(found) if accuracies["F32"] - accuracies[one[1]] <= TOLERATED] or [max(found)]
     _, kind, file = fit[0]
     final = out / f"{NAME_A}.gguf"
-    final.write_bytes(file.read_bytes())
+    write_whole(final, file.read_bytes())
     return final, kind, LlamaJudge(final, lexicon)
 
 
@@ -164,4 +147,4 @@ def _finish_b(
     final = quantise_onnx(whole, out / f"{NAME_B}.onnx")
     judge = OnnxJudge(final, lexicon)
     accuracies["int8"] = accuracy(judge, criteria)
-    return final, "int8 (dynamic, per channel)", judge
+    return final, "int8 weights, a scale for each column", judge

@@ -8,7 +8,6 @@ signed ``MANIFEST.json``.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 import sys
@@ -16,6 +15,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -24,28 +24,34 @@ from mlb_offline.airgap.guard import install
 from mlb_offline.airgap.modes import Mode
 from mlb_offline.errors import InputError, MlbError
 from mlb_offline.judge.annotation import Criterion, read_annotations
+from mlb_offline.judge.calibrated import Calibrated
 from mlb_offline.judge.lexicon import Lexicon, embedded_sha256
-from mlb_offline.judge.manifest import Manifest, write_manifest
+from mlb_offline.judge.manifest import Manifest, check_judge, open_manifest, write_manifest
 from mlb_offline.judge.rendering import VERSION
 from mlb_offline.judge.training import card as cards
 from mlb_offline.judge.training.baselines import BigramOverlap, ConceptOverlap, Majority, TfidfRegression
 from mlb_offline.judge.training.command import configuration
 from mlb_offline.judge.training.config import TrainingConfig, load_config
 from mlb_offline.judge.training.corpora import SOURCES
+from mlb_offline.judge.training.digest import sha256_of
 from mlb_offline.judge.training.fidelity import fidelity
-from mlb_offline.judge.training.finish import Calibrated
 from mlb_offline.judge.training.generator import Generator
 from mlb_offline.judge.training.measure import Judge, measure, reliability_svg
-from mlb_offline.judge.training.outside import gaps_pairs, kqa_pairs, physician_kappa
+from mlb_offline.judge.training.outside import gaps_pairs, kqa_pairs, physician_kappa, read_gaps_labels
 from mlb_offline.judge.training.stages import Prepared, Sources, prepare
+from mlb_offline.judge.training.writing import make_folder, unwritable
 from mlb_offline.judge.wording import plain
+from mlb_offline.language import tr
 from mlb_offline.trust.keys import KeyKind, load_signing_key
+from mlb_offline.trust.signing import SigningKey
+from mlb_offline.trust.store import TrustSet
 
 A, B = "judge A", "judge B"
 BASELINE_ANSWERS = 600
 """Answers put together from groups that baselines learn from, beside all the cases."""
 FIDELITY = 200
-OWN = "Written for this project (models/src/criteria, mlb_offline/judge/terms); not physician-reviewed"
+OWN = "Written for this project by a language model, no physician reviewed it (models/src, mlb_offline/judge/terms)"
+MEASURED = "measured.json"
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,10 @@ def read_sets(tests: Path, public: Path) -> tuple[dict[str, Sequence[Criterion]]
     sets: dict[str, Sequence[Criterion]] = {
         name: read_annotations(tests / f"{name}.jsonl") for name in ("natural", "hard")
     }
-    sets["gaps"] = gaps_pairs(public / "gaps" / "GAPS-NSCLC-preview.xlsx", tests / "gaps_labels.jsonl")
+    file, labels = public / "gaps" / "GAPS-NSCLC-preview.xlsx", tests / "gaps_labels.jsonl"
+    sets["gaps"] = gaps_pairs(file, labels)
+    sure = [not one.doubt for one in read_gaps_labels(labels)]
+    sets["gaps without doubtful labels"] = list(compress(sets["gaps"], sure))
     pairs = kqa_pairs(public / "kqa" / "NLI_medical_annotator.csv")
     sets["kqa"] = [one.criterion for one in pairs]
     kappas = [
@@ -130,9 +139,7 @@ def fitted_baselines(prepared: Prepared, config: TrainingConfig) -> dict[str, Ju
     learnt = [*prepared.train.criteria, *made]
 
     def concepts(text: str) -> set[str]:
-        found = {span.concept for span in lexicon.spans(plain(text))}
-        found |= {parent for concept in found for parent in lexicon.parents(concept)}
-        return {str(concept) for concept in found}
+        return {str(span.concept) for span in lexicon.spans(plain(text))}
 
     baselines: dict[str, Any] = {
         "majority": Majority(),
@@ -146,20 +153,20 @@ def fitted_baselines(prepared: Prepared, config: TrainingConfig) -> dict[str, Ju
 
 
 def measured(release: Release, config: TrainingConfig, prepared: Prepared) -> dict[str, Any]:
-    """All figures, as plain JSON."""
+    """All figures, as plain JSON, with the digests of what was measured and of what it was measured on."""
     sets, told = read_sets(release.tests, release.public)
-    judges: dict[str, Judge] = {
-        **fitted_baselines(prepared, config),
-        **open_judges(release.trained, prepared.reader.lexicon),
-    }
+    trained = {name: read_told(release.trained, name) for name in ("a", "b")}
+    files = [release.trained / one["file"] for one in trained.values()]
+    files += [release.tests / name for name in ("natural.jsonl", "hard.jsonl", "gaps_labels.jsonl")]
+    digests = {file.name: sha256_of(file) for file in files}
+    lexicon = prepared.reader.lexicon
+    judges: dict[str, Judge] = {**fitted_baselines(prepared, config), **open_judges(release.trained, lexicon)}
     document = measure(judges, sets)
     some = [*sets["natural"], *sets["hard"]]
-    document["fidelity"] = fidelity(
-        config, prepared, release.trained, some[:: max(1, len(some) // FIDELITY)][:FIDELITY]
-    )
+    some = some[:: max(1, len(some) // FIDELITY)][:FIDELITY]
+    document["fidelity"] = fidelity(config, prepared, release.trained, some)
     document["speed"] = None if release.speed is None else json.loads(release.speed.read_text(encoding="utf-8"))
-    document["training"] = {name: read_told(release.trained, name) for name in ("a", "b")}
-    return document | told
+    return document | told | {"training": trained, "sha256": digests}
 
 
 def _figures(document: Mapping[str, Any], judge: str) -> dict[str, Any]:
@@ -188,7 +195,13 @@ def _entry(release: Release, config: TrainingConfig, document: Mapping[str, Any]
     file = release.trained / told["file"]
     form, architecture = ("gguf", "llama (decoder)") if name == "a" else ("onnx", "aligner (dilated convolutions)")
     public = [
-        {"name": source.file, "licence": source.licence, "use": "pretraining, edited passages"} for source in SOURCES
+        {
+            "name": f"{source.file}, SHA-256 {sha256_of(release.corpora / source.file)}",
+            "licence": source.licence,
+            "use": "pretraining, edited passages",
+        }
+        for source in SOURCES
+        if (release.corpora / source.file).is_file()
     ]
     own = {"name": OWN, "licence": "Apache-2.0", "use": "verdicts"}
     return {
@@ -197,7 +210,7 @@ def _entry(release: Release, config: TrainingConfig, document: Mapping[str, Any]
         "file": file.name,
         "format": form,
         "size": file.stat().st_size,
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "sha256": sha256_of(file),
         "architecture": architecture,
         "quantisation": told["quantisation"],
         "parameters": told["parameters"],
@@ -215,36 +228,72 @@ def _entry(release: Release, config: TrainingConfig, document: Mapping[str, Any]
 
 LIMITS = (
     "Small model trained from scratch: its verdicts are indicative, and never replace a physician's.",
-    "Neither its training data nor the test labels were reviewed by a physician.",
-    "Chinese only; on English answers it is near chance.",
+    "Training data and test sets were written by a language model; no physician has reviewed either.",
+    "Chinese only: see kqa for how little it is worth on English.",
+    "Of a point at most 72 characters are read, of its topic 12. Of a safety or ethics answer judge A reads the first"
+    " 320 characters and the last 80, judge B of any answer the first 479 and the last 160. The rest is not seen.",
+    "A negation that only 无 or 没有 expresses is easily overlooked.",
     "It judges by what the answer says, not by whether that is good medicine.",
 )
 
 
-def publish(release: Release, signing: Any) -> dict[str, Any]:
-    """Measure and write everything into the models' folder; the folder's earlier list is replaced at the end.
+def publish(release: Release, signing: SigningKey, *, again: bool = False) -> dict[str, Any]:
+    """Measure, and write everything into the models' folder once it has been checked as a user will check it.
+
+    Args:
+        release: where everything is.
+        signing: the publisher's key.
+        again: measure although these very judges have been measured.
 
     Raises:
-        InputError: a file is missing, faulty or cannot be written.
+        InputError: a file is missing, faulty or cannot be written, or the judges have been measured.
+        TrustError: the list does not verify.
     """
     config = load_config(release.config)
     prepared = prepare(Sources(release.corpora, release.material))
+    _require_unmeasured(release, again=again)
     document = measured(release, config, prepared)
     manifest = manifest_of(release, config, document)
-    release.models.mkdir(parents=True, exist_ok=True)
-    for one in manifest.judges:
-        shutil.copyfile(release.trained / one.file, release.models / one.file)
-        natural = document["sets"]["natural"]["judges"][f"judge {one.role}"]["overall"]
-        (release.models / f"{one.name}.md").write_text(cards.card(one, document), encoding="utf-8")
-        (release.models / f"{one.name}.svg").write_text(reliability_svg(natural["reliability"]), encoding="utf-8")
-    (release.models / "MEASURED.md").write_text(cards.measured(document), encoding="utf-8")
-    text = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True)
-    (release.models / "measured.json").write_text(text + "\n", encoding="utf-8")
-    with tempfile.TemporaryDirectory(dir=release.models) as folder:
-        write_manifest(Path(folder) / "MANIFEST.json", manifest, [signing])
-        for file in Path(folder).iterdir():
-            file.replace(release.models / file.name)
+    make_folder(release.models)
+    try:
+        with tempfile.TemporaryDirectory(dir=release.models) as folder:
+            _write(Path(folder), release, manifest, document, signing)
+            for file in sorted(Path(folder).iterdir(), key=lambda file: file.name.startswith("MANIFEST")):
+                file.replace(release.models / file.name)
+    except OSError as error:
+        raise unwritable(release.models, error) from None
     return document
+
+
+def _require_unmeasured(release: Release, *, again: bool) -> None:
+    file = release.models / MEASURED
+    if again or not file.is_file():
+        return
+    known = json.loads(file.read_text(encoding="utf-8"))["sha256"]
+    names = [read_told(release.trained, name)["file"] for name in ("a", "b")]
+    if all(sha256_of(release.trained / name) == known.get(name) for name in names):
+        raise InputError(
+            tr("这两个裁判已实测过一次", "these judges have been measured once"),
+            file=file,
+            remedy=tr("确需重测时加 --again", "to measure them again all the same add --again"),
+        )
+
+
+def _write(
+    folder: Path, release: Release, manifest: Manifest, document: Mapping[str, Any], signing: SigningKey
+) -> None:
+    for one in manifest.judges:
+        shutil.copyfile(release.trained / one.file, folder / one.file)
+        natural = document["sets"]["natural"]["judges"][f"judge {one.role}"]["overall"]
+        (folder / f"{one.name}.md").write_text(cards.card(one, document), encoding="utf-8")
+        (folder / f"{one.name}.svg").write_text(reliability_svg(natural["reliability"]), encoding="utf-8")
+    (folder / "MEASURED.md").write_text(cards.measured(document), encoding="utf-8")
+    text = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True)
+    (folder / MEASURED).write_text(text + "\n", encoding="utf-8")
+    write_manifest(folder / "MANIFEST.json", manifest, [signing])
+    checked = open_manifest(folder, TrustSet((signing.verify_key,)))
+    for one in checked.judges:
+        check_judge(folder / one.file, checked)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -262,6 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--machine", required=True, help="what trained them, in words")
     parser.add_argument("--speed", type=Path, help="output of python -m bench.judge_speed --json")
     parser.add_argument("--sign-key", type=Path, required=True, help="publisher's private key")
+    parser.add_argument("--again", action="store_true", help="measure judges that have been measured already")
     given = parser.parse_args(arguments)
     try:
         install(Mode("unix-only"))
@@ -276,7 +326,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given.machine,
             given.speed,
         )
-        publish(release, load_signing_key(given.sign_key, None, KeyKind.PUBLISHER))
+        publish(release, load_signing_key(given.sign_key, None, KeyKind.PUBLISHER), again=given.again)
     except MlbError as error:
         sys.stderr.write(error.diagnostics() + "\n")
         return int(error.exit_code)

@@ -25,13 +25,17 @@ from mlb_offline.judge.training.loop import Progress, Schedule, train
 from mlb_offline.judge.training.material import Material, read_material
 from mlb_offline.judge.training.pretraining import hidden_character_loss, next_character_loss, packed
 from mlb_offline.judge.training.tuning import Reader, aligner_loss, decoder_loss, thinned
+from mlb_offline.judge.training.writing import make_folder, write_whole
 from mlb_offline.judge.vocabulary import Vocabulary, common_characters
 from mlb_offline.language import tr
 
 RoleName = Literal["a", "b"]
 PRETRAINING_CODE = ("decoder.py", "aligner.py", "loop.py", "pretraining.py")
 TUNING_CODE = ("tuning.py", "generator.py", "material.py")
-"""Modules that decide what a stage computes; their bytes are part of its key."""
+"""Modules that decide what a stage computes; their bytes are part of its key. What the networks are shown is in the key
+by ``rendering.VERSION``, which changes with evidence, wording and rendering."""
+
+CHARACTERS = "characters.txt"
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ def prepare(sources: Sources) -> Prepared:
     """
     documents = tuple(read_documents(sources.corpora))
     learnt, development = read_material(sources.material)
+    _require_both_verdicts(sources.material, learnt, development)
     vocabulary = Vocabulary(common_characters(text for one in documents for text in one.passages))
     corpora, material = hashlib.sha256(), hashlib.sha256(lexicons.embedded_sha256().encode())
     for one in documents:
@@ -72,6 +77,20 @@ def prepare(sources: Sources) -> Prepared:
         material.update(json.dumps(asdict(group), ensure_ascii=False).encode())
     reader = Reader(lexicons.embedded(), vocabulary)
     return Prepared(documents, learnt, development, reader, corpora.hexdigest(), material.hexdigest())
+
+
+def _require_both_verdicts(folder: Path, *sides: Material) -> None:
+    for side in sides:
+        if {one.label for one in side.criteria} != {True, False}:
+            raise InputError(
+                tr(
+                    "训练与开发两侧都需要两种结论的判据（按概念划分，约十分之一用于开发）",
+                    "the training and the development side need criteria of both verdicts each (cases are split by"
+                    " concept, about a tenth go to development)",
+                ),
+                file=folder,
+                remedy=tr("增加不同概念的病例", "add cases of other concepts"),
+            )
 
 
 def _key(config: TrainingConfig, code: Sequence[str], *parts: object) -> str:
@@ -109,18 +128,37 @@ def new_aligner(config: TrainingConfig, reader: Reader) -> Aligner:
 def trained(name: RoleName, config: TrainingConfig, prepared: Prepared, out: Path) -> Decoder | Aligner:
     """A judge as its training left it.
 
+    The key is not asked for again: whatever the material has become since, the checkpoint holds what was trained. Its
+    vocabulary is kept beside it, because ids mean nothing without it.
+
     Raises:
-        InputError: its last checkpoint is missing, damaged or of another training.
+        InputError: its last checkpoint is missing, damaged, of another network or vocabulary, or not the last.
     """
     model: Decoder | Aligner = (new_decoder if name == "a" else new_aligner)(config, prepared.reader)
     file = out / f"{name}.pt"
-    if not checkpoint.load(file, key=tuning_key(config, prepared, name), model=model, optimizer=None):
+    steps = (config.a if name == "a" else config.b).tuning.steps
+    if checkpoint.load(file, key=None, model=model, optimizer=None) != steps or not _same_vocabulary(out, prepared):
         raise InputError(
             tr("没有训练完成的检查点", "there is no checkpoint of a finished training"),
             file=file,
             remedy=tr("先运行 mlb-offline judge train", "run mlb-offline judge train first"),
         )
     return model.eval()
+
+
+def keep_vocabulary(out: Path, prepared: Prepared) -> None:
+    """Write the vocabulary beside the checkpoints.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    make_folder(out)
+    write_whole(out / CHARACTERS, "".join(prepared.reader.vocabulary.characters).encode())
+
+
+def _same_vocabulary(out: Path, prepared: Prepared) -> bool:
+    file = out / CHARACTERS
+    return file.is_file() and file.read_bytes() == "".join(prepared.reader.vocabulary.characters).encode()
 
 
 def _pretraining_schedule(config: TrainingConfig, part: Pretraining, rows: int) -> Schedule:

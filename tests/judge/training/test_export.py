@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from mlb_offline.judge.training.command import Job
 from mlb_offline.judge.training.config import load_config
 from mlb_offline.judge.training.decoder import Decoder
 from mlb_offline.judge.training.export_gguf import quantise, write_gguf
-from mlb_offline.judge.training.export_onnx import write_onnx
+from mlb_offline.judge.training.export_onnx import quantise_onnx, write_onnx
 from mlb_offline.judge.training.stages import Prepared, Sources, new_aligner, new_decoder, prepare
 from mlb_offline.judge.training.tuning import TorchJudge
 
@@ -45,7 +46,8 @@ try:
 except InputError as error:
     print(json.dumps({"refused": error.message}))
 else:
-    print(json.dumps([judge.probabilities(criteria), judge.probabilities(criteria)]))
+    alone = [judge.probabilities([one])[0] for one in criteria]
+    print(json.dumps([judge.probabilities(criteria), judge.probabilities(criteria), alone]))
 """
 
 
@@ -87,6 +89,9 @@ def test_llama_cpp_gives_torchs_probabilities_and_the_same_ones_again(
     assert found == pytest.approx(wanted, abs=0.005)
     assert max(wanted) - min(wanted) > 0.1
     assert judge.probabilities(criteria) == found
+    assert judge.probabilities(criteria[::-1]) == found[::-1]
+    rare = replace(criteria[-1], question="🫀" * 200, answer="𠮷" * 500)
+    assert 0.0 < judge.probabilities([rare])[0] < 1.0
     judge.close()
     small = LlamaJudge(quantise(whole, tmp_path / "q.gguf", "Q8_0"), embedded())
     assert small.probabilities(criteria) == pytest.approx(wanted, abs=0.1)
@@ -98,10 +103,13 @@ def test_onnxruntime_gives_torchs_probabilities_and_the_same_ones_again(
     model = loud(new_aligner(load_config(job.config), prepared.reader))
     criteria = read_annotations(TESTS / "natural.jsonl")[::9]
     wanted = TorchJudge(model, prepared.reader).probabilities(criteria)  # type: ignore[arg-type]
-    first, second = in_onnxruntime(write_onnx(tmp_path / "b.onnx", model, prepared.reader.vocabulary))  # type: ignore[misc]
-    assert first == pytest.approx(wanted, abs=0.001)
+    whole = write_onnx(tmp_path / "b.onnx", model, prepared.reader.vocabulary)
+    for file, tolerance in ((whole, 0.001), (quantise_onnx(whole, tmp_path / "q.onnx"), 0.1)):
+        first, second, alone = in_onnxruntime(file)  # type: ignore[misc]
+        assert first == pytest.approx(wanted, abs=tolerance)
+        assert first == second
+        assert alone == pytest.approx(first, abs=1e-5), "a verdict does not depend on the criteria beside it"
     assert max(wanted) - min(wanted) > 0.05
-    assert first == second
 
 
 @pytest.mark.parametrize("damage", [b"", b"GGUF", b"GGUF" + b"\x00" * 400, b"<html>"])

@@ -98,17 +98,19 @@ def test_every_source_makes_both_verdicts(tmp_path: Path, source: str) -> None:
 
 def test_a_composed_answer_holds_a_form_of_what_is_said_to_be_in_it(tmp_path: Path) -> None:
     learnt, _ = read_material(material(tmp_path / "material"))
-    forms = {text: group for group in learnt.groups for text in (*group.same, *(text for _, text in group.other))}
+    forms = {text: group for group in learnt.groups for text in group.same}
     for one in generator(tmp_path, {"groups": 1.0}).batch(0, 60):
-        if one.label and one.kind == "paraphrase" and one.text in forms:
+        if one.kind == "paraphrase" and one.text in forms:
             group = forms[one.text]
-            assert any(plain(text) in plain(one.answer) for text in (*group.same, *(text for _, text in group.other)))
+            whole = (*group.same, *(text for kind, text in group.other if kind == "more"))
+            assert any(plain(text) in plain(one.answer) for text in whole) == one.label
 
 
-def test_an_omitted_point_is_mostly_not_in_the_answer(tmp_path: Path) -> None:
-    for one in generator(tmp_path, {"corpora": 1.0}).batch(0, 60):
-        if one.kind == "omission":
-            assert plain(one.text) not in Answer(one.answer, embedded()).text
+@pytest.mark.parametrize("source", list(MIX))
+def test_what_stands_in_the_answer_in_the_same_words_is_hardly_ever_called_missing(tmp_path: Path, source: str) -> None:
+    made = [one for one in generator(tmp_path, {source: 1.0}).batch(0, 100) if not one.label]
+    there = [one.text for one in made if plain(one.text) in Answer(one.answer, embedded()).text]
+    assert len(there) <= len(made) / 50
 
 
 def shipped() -> Material:
@@ -131,7 +133,7 @@ def test_the_training_data_written_here_is_large_and_broad() -> None:
     assert all(one.text and one.answer for one in criteria)
 
 
-def test_the_training_data_has_none_of_the_concepts_kept_for_the_test() -> None:
+def test_no_training_criterion_is_about_a_concept_kept_for_the_test() -> None:
     lines = (TESTS / "reserved.txt").read_text(encoding="utf-8").splitlines()
     reserved = [plain(line) for line in lines if "：" not in line]
     everything = shipped()

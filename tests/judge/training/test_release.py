@@ -29,7 +29,7 @@ def trained(job: Job) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def release(job: Job, folder: Path) -> subprocess.CompletedProcess[str]:
+def release(job: Job, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
     given = {
         "--config": job.config,
         "--trained": job.out,
@@ -42,7 +42,7 @@ def release(job: Job, folder: Path) -> subprocess.CompletedProcess[str]:
         "--sign-key": folder / "publisher.key.json",
     }
     words = [str(word) for pair in given.items() for word in pair]
-    command = [sys.executable, "-m", "mlb_offline.judge.training.release", *words]
+    command = [sys.executable, "-m", "mlb_offline.judge.training.release", *words, *more]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
@@ -54,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
     rows = (tests / "cases.jsonl").read_text(encoding="utf-8")
     for part in ("natural", "hard"):
         (tests / f"{part}.jsonl").write_text(rows, encoding="utf-8")
-    labels(tests / "gaps_labels.jsonl", label(2, 1, 1), label(2, 1, 2, "否"))
+    labels(tests / "gaps_labels.jsonl", label(2, 1, 1), label(2, 1, 2, "否", doubt=True))
     for name in ("gaps", "kqa"):
         (place / "public" / name).mkdir(parents=True)
     workbook(place / "public" / "gaps" / "GAPS-NSCLC-preview.xlsx", GAPS_ROW)
@@ -78,14 +78,17 @@ def test_a_release_is_measured_described_listed_and_signed(job: Job, folder: Pat
         assert "TF-IDF" in card
         assert f"{one.figures['natural'].accuracy:.3f}" in card
     document = json.loads((models / "measured.json").read_text(encoding="utf-8"))
-    assert set(document["sets"]) == {"natural", "hard", "gaps", "kqa"}
+    assert set(document["sets"]) == {"natural", "hard", "gaps", "gaps without doubtful labels", "kqa"}
     assert set(document["judges"]) >= {"judge A", "judge B", "majority", "overlap with aliases"}
     for name in ("a", "b"):
         assert document["fidelity"][name]["before_quantisation"]["largest"] < 0.01
         assert document["fidelity"][name]["same_again"] is True
     measured = (models / "MEASURED.md").read_text(encoding="utf-8")
     assert "K-QA" in measured
-    assert release(job, folder).returncode == 0, "a second release replaces the first"
+    second = release(job, folder)
+    assert second.returncode == 3
+    assert "--again" in second.stderr
+    assert release(job, folder, "--again").returncode == 0
 
 
 def test_a_training_that_is_not_finished_is_not_released(job: Job, folder: Path) -> None:

@@ -19,7 +19,7 @@ import torch
 
 from mlb_offline.errors import InputError, UsageError
 from mlb_offline.judge.training import checkpoint
-from mlb_offline.judge.training.command import Job, configuration, names_of
+from mlb_offline.judge.training.command import Job, configuration, names_of, refuse_unused, train_small
 from mlb_offline.judge.training.config import load_config
 from mlb_offline.judge.training.finish import platt
 from mlb_offline.judge.training.loop import Schedule
@@ -146,6 +146,28 @@ def test_a_faulty_configuration_is_refused_with_its_field(job: Job, line: str, f
     with pytest.raises(InputError) as caught:
         load_config(job.config)
     assert caught.value.field == field
+
+
+def test_options_that_would_be_ignored_are_refused() -> None:
+    for base_given in (True, False):
+        with pytest.raises(UsageError, match="--corpora"):
+            refuse_unused({"--corpora": Path("x"), "--judge": None}, base_given=base_given)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_configuration_for_a_gpu_is_refused_where_there_is_none(job: Job) -> None:
+    job.config.write_text(job.config.read_text().replace('"cpu"', '"cuda"'))
+    with pytest.raises(UsageError) as caught:
+        train_small(job, quiet)
+    assert caught.value.field == "device"
+
+
+def test_material_whose_development_side_is_empty_is_refused_before_any_training(job: Job) -> None:
+    cases = job.material / "cases.jsonl"
+    lines = cases.read_text(encoding="utf-8").split("\n")
+    cases.write_text("\n".join(lines[:2]) + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match="both verdicts"):
+        prepared_for(job)
 
 
 def test_an_unknown_configuration_or_judge_is_a_usage_error() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mlb_offline.errors import InputError
-from mlb_offline.judge.training.large.digest import sha256_of
+from mlb_offline.judge.training.digest import sha256_of
 from mlb_offline.language import tr
 from mlb_offline.regular_file import open_regular
 

@@ -9,7 +9,7 @@ from typing import Any
 from mlb_offline.errors import InputError
 from mlb_offline.judge.training.large.fit import State
 from mlb_offline.judge.training.large.libraries import library
-from mlb_offline.judge.training.large.writing import replacing
+from mlb_offline.judge.training.writing import replacing
 from mlb_offline.language import tr
 
 _FORMAT = "mlb-offline/large-checkpoint/v1"

@@ -20,7 +20,7 @@ from mlb_offline.judge.training.large.model import adapter_update
 from mlb_offline.judge.training.large.prompt import NO, YES
 from mlb_offline.judge.training.large.recipe import LargeRecipe, Weights
 from mlb_offline.judge.training.large.vocabulary import Vocabulary
-from mlb_offline.judge.training.large.writing import replacing
+from mlb_offline.judge.training.writing import replacing
 from mlb_offline.language import tr
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _read(file: Path, name: str) -> Any:
         raise InputError(
             tr(f"张量 {name} 无法读取：{error}", f"the tensor {name} cannot be read: {error}"),
             file=file,
-            remedy=tr("重新复制该分片，再以 --resume 启动", "copy this shard again and start with --resume"),
+            remedy=tr("重新复制该分片，再次给出同一命令", "copy this shard again and give the same command"),
         ) from None
 
 
@@ -197,7 +197,8 @@ def _stored(base: Base, name: str, array: Array, weights: Weights) -> Array:
             file=base.folder,
             field="weights",
             remedy=tr(
-                '在配方中改用 weights = "BF16"，再以 --resume 启动', 'set weights = "BF16" and start with --resume'
+                '在配方中改用 weights = "BF16"，再次给出同一命令',
+                'set weights = "BF16" and give the same command again',
             ),
         )
     return np.ascontiguousarray(array, dtype=np.float16)

@@ -11,9 +11,9 @@ from typing import Any
 
 from mlb_offline.errors import InputError
 from mlb_offline.judge.annotation import Criterion
+from mlb_offline.judge.training.digest import sha256_of
 from mlb_offline.judge.training.large.base import Base, open_base
 from mlb_offline.judge.training.large.checkpoint import Identity, load_checkpoint, save_checkpoint
-from mlb_offline.judge.training.large.digest import sha256_of
 from mlb_offline.judge.training.large.encoding import Encoder, Example, open_encoder
 from mlb_offline.judge.training.large.export import Source, write_gguf, write_vocabulary
 from mlb_offline.judge.training.large.fit import Progress, State, fit
@@ -23,7 +23,7 @@ from mlb_offline.judge.training.large.prompt import shipped_prompt
 from mlb_offline.judge.training.large.quantise import quantise, require_same_tokens
 from mlb_offline.judge.training.large.recipe import LargeRecipe
 from mlb_offline.judge.training.large.vocabulary import read_vocabulary
-from mlb_offline.judge.training.large.writing import make_folder, write_whole
+from mlb_offline.judge.training.writing import make_folder, write_whole
 from mlb_offline.language import tr
 
 CHECKPOINT = "checkpoint.pt"

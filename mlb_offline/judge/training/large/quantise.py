@@ -11,7 +11,7 @@ from pathlib import Path
 from mlb_offline.errors import InputError
 from mlb_offline.judge.training.large.encoding import Example
 from mlb_offline.judge.training.large.recipe import Quantisation
-from mlb_offline.judge.training.large.writing import replacing
+from mlb_offline.judge.training.writing import replacing
 from mlb_offline.language import tr
 from mlb_offline.target.llama import LlamaLog, load
 

@@ -60,16 +60,16 @@ def unwritable(path: Path, error: OSError) -> InputError:
             tr(f"磁盘已满：{why}", f"the disk is full: {why}"),
             file=path,
             remedy=tr(
-                "腾出空间后以 --resume 再次启动；此前的检查点（如有）保留不变",
-                "free some space and start again with --resume; an earlier checkpoint is kept",
+                "腾出空间后再次给出同一命令；此前的检查点（如有）保留不变",
+                "free some space and give the same command again; an earlier checkpoint is kept",
             ),
         )
     return InputError(
         tr(f"无法写入：{why}", f"cannot be written: {why}"),
         file=path,
         remedy=tr(
-            "核对文件夹、权限与剩余空间，再以 --resume 启动",
-            "check the folder, its permissions and the free space, and start again with --resume",
+            "核对文件夹、权限与剩余空间，再次给出同一命令",
+            "check the folder, its permissions and the free space, and give the same command again",
         ),
     )
 
