@@ -11,7 +11,7 @@ from mlb_offline.errors import InputError
 from mlb_offline.judge.annotation import Criterion
 from mlb_offline.judge.evidence import Answer
 from mlb_offline.judge.lexicon import Lexicon
-from mlb_offline.judge.rendering import VERSION, decoder_parts
+from mlb_offline.judge.rendering import CONTEXT, VERSION, decoder_ids
 from mlb_offline.judge.vocabulary import BYTES, CONTROL, NO, YES, Vocabulary
 from mlb_offline.language import tr
 from mlb_offline.target.llama import LlamaLog, load
@@ -35,9 +35,9 @@ class LlamaJudge:
         try:
             self._llama: Any = llama_cpp.Llama(
                 model_path=str(file),
-                n_ctx=1024,
-                n_batch=1024,
-                n_ubatch=1024,
+                n_ctx=CONTEXT,
+                n_batch=CONTEXT,
+                n_ubatch=CONTEXT,
                 n_threads=threads,
                 n_threads_batch=threads,
                 verbose=False,
@@ -65,7 +65,7 @@ class LlamaJudge:
         for one in criteria:
             if one.answer not in answers:
                 answers = {one.answer: Answer(one.answer, self._lexicon)}
-            tokens = self.vocabulary.encode(decoder_parts(one, answers[one.answer]))
+            tokens = decoder_ids(one, answers[one.answer], self.vocabulary)
             self._llama.reset()
             self._llama.eval(tokens)
             last = self._llama._ctx.get_logits_ith(-1)

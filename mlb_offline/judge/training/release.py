@@ -222,14 +222,31 @@ def _entry(release: Release, config: TrainingConfig, document: Mapping[str, Any]
         "trained_on": release.machine,
         "tool_version": __version__,
         "figures": _figures(document, A if name == "a" else B),
-        "limits": list(LIMITS),
+        "limits": [*LIMITS, *_outside(document, A if name == "a" else B)],
     }
 
+
+def _outside(document: Mapping[str, Any], judge: str) -> list[str]:
+    """Sentences on sets of others, from what was measured."""
+    told = []
+    for name, what in (("gaps", "On real answers of large models (GAPS)"), ("kqa", "On English (K-QA)")):
+        kappa = document["sets"][name]["judges"][judge]["overall"]["kappa"]
+        if kappa is not None:
+            worth = "no better than chance" if kappa["low"] <= 0.0 else "hardly better than chance"
+            low, high = kappa["low"], kappa["high"]
+            if kappa["value"] < FAIR:
+                told.append(
+                    f"{what} it is {worth}: κ {kappa['value']:.2f} [{low:.2f}, {high:.2f}]; do not use it there."
+                )
+    return told
+
+
+FAIR = 0.2
+"""Kappa below which agreement is not even called fair (Landis and Koch 1977)."""
 
 LIMITS = (
     "Small model trained from scratch: its verdicts are indicative, and never replace a physician's.",
     "Training data and test sets were written by a language model; no physician has reviewed either.",
-    "Chinese only: see kqa for how little it is worth on English.",
     "Of a point at most 72 characters are read, of its topic 12. Of a safety or ethics answer judge A reads the first"
     " 320 characters and the last 80, judge B of any answer the first 479 and the last 160. The rest is not seen.",
     "A negation that only 无 or 没有 expresses is easily overlooked.",
