@@ -100,7 +100,8 @@ class Generator:
         made: Batch = []
         for index in range(answers):
             maker = rng.choices(self._makers, self._weights)[0]
-            made += [replace(one, answer_id=f"{number}/{index}") for one in maker(rng)]
+            kept = maker(rng) if maker == self._case else _without_contradictions(maker(rng))
+            made += [replace(one, answer_id=f"{number}/{index}") for one in kept]
         return made
 
     # cases
@@ -227,6 +228,11 @@ class Generator:
             return None
         text, kind = rng.choice(ways)()
         return None if text in passage else (text, False, kind)
+
+
+def _without_contradictions(criteria: Batch) -> Batch:
+    """Those that are not called 否 although their very words stand in the answer, by another group or a longer term."""
+    return [one for one in criteria if one.label or plain(one.text) not in plain(one.answer)]
 
 
 class _Said:
