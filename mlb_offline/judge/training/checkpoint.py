@@ -7,14 +7,14 @@ as one never interrupted, on the same machine with the same number of threads.
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mlb_offline.errors import InputError
+from mlb_offline.judge.training.writing import make_folder, replacing
 from mlb_offline.language import tr
 
 
@@ -31,27 +31,11 @@ def save(path: Path, *, key: str, step: int, model: torch.nn.Module, optimizer: 
         "optimizer": None if optimizer is None else optimizer.state_dict(),
         "random": torch.get_rng_state(),
     }
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=path.name, dir=path.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError where the disk is full
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise InputError(
-            tr(f"检查点无法写入：{reason}", f"the checkpoint cannot be written: {reason}"),
-            file=path,
-            remedy=tr(
-                "腾出磁盘空间后以同一命令继续；上一个检查点完好",
-                "free disk space and give the same command again; the checkpoint before this one is whole",
-            ),
-        ) from None
+    buffer = io.BytesIO()  # torch hides the reason of a write that failed
+    torch.save(state, buffer)
+    make_folder(path.parent)
+    with replacing(path) as partial:
+        partial.write_bytes(buffer.getbuffer())
 
 
 def load(path: Path, *, key: str | None, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None) -> int:

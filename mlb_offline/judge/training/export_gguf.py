@@ -1,22 +1,18 @@
-"""Judge A to GGUF: the network's weights under llama.cpp's names, its vocabulary, then quantised by llama.cpp."""
+"""Judge A to GGUF: the network's weights under llama.cpp's names, and its vocabulary."""
 
 from __future__ import annotations
 
-import ctypes
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mlb_offline.errors import InputError
 from mlb_offline.judge.rendering import VERSION
 from mlb_offline.judge.training.decoder import EPSILON, ROPE_BASE, Decoder
+from mlb_offline.judge.training.writing import replacing
 from mlb_offline.judge.vocabulary import BEGIN, BYTES, CONTROL, END, UNKNOWN, Vocabulary
-from mlb_offline.language import tr
-from mlb_offline.target.llama import LlamaLog, load
 
 NAME = "mlb-judge-a"
-QUANTISATIONS = {"Q8_0": "LLAMA_FTYPE_MOSTLY_Q8_0", "Q4_K_M": "LLAMA_FTYPE_MOSTLY_Q4_K_M"}
 _NORMAL, _UNKNOWN, _CONTROL, _BYTE = 1, 2, 3, 6  # llama_token_type in llama.h
 
 
@@ -34,9 +30,8 @@ def write_gguf(path: Path, model: Decoder, vocabulary: Vocabulary) -> Path:
     import gguf
 
     shape = model.shape
-    try:
-        path.touch()
-        writer: Any = gguf.GGUFWriter(path, "llama")
+    with replacing(path) as partial:
+        writer: Any = gguf.GGUFWriter(partial, "llama")
         writer.add_name(NAME)
         writer.add_license("Apache-2.0")
         writer.add_string("mlb.judge.rendering", VERSION)
@@ -64,37 +59,4 @@ def write_gguf(path: Path, model: Decoder, vocabulary: Vocabulary) -> Path:
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise InputError(
-            tr(f"无法写入：{error.strerror}", f"cannot be written: {error.strerror}"),
-            file=path,
-            remedy=tr("检查文件夹与磁盘空间", "check the folder and the disk's space"),
-        ) from None
     return path
-
-
-def quantise(source: Path, target: Path, kind: str) -> Path:
-    """Quantise a GGUF file by llama.cpp.
-
-    Args:
-        source: in float32 or float16.
-        target: the file to make; replaced if it is there.
-        kind: one of ``QUANTISATIONS``.
-
-    Raises:
-        InputError: llama.cpp refuses.
-    """
-    llama_cpp = load()
-    parameters = llama_cpp.llama_model_quantize_default_params()
-    parameters.ftype = getattr(llama_cpp, QUANTISATIONS[kind])
-    parameters.nthread = 1
-    failed = llama_cpp.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(parameters))
-    if failed:
-        target.unlink(missing_ok=True)
-        raise InputError(
-            tr(f"llama.cpp 无法量化：{LlamaLog.last()}", f"llama.cpp cannot quantise: {LlamaLog.last()}"),
-            file=source,
-            remedy=tr("检查磁盘空间与源文件", "check the disk's space and the source file"),
-        )
-    return target

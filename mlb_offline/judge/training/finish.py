@@ -20,11 +20,12 @@ from mlb_offline.judge.annotation import Criterion, Family
 from mlb_offline.judge.calibrated import LogitJudge
 from mlb_offline.judge.training.config import TrainingConfig
 from mlb_offline.judge.training.export_gguf import NAME as NAME_A
-from mlb_offline.judge.training.export_gguf import QUANTISATIONS, quantise, write_gguf
+from mlb_offline.judge.training.export_gguf import write_gguf
 from mlb_offline.judge.training.export_onnx import NAME as NAME_B
 from mlb_offline.judge.training.export_onnx import quantise_onnx, write_onnx
 from mlb_offline.judge.training.generator import Generator
 from mlb_offline.judge.training.material import Group, Material
+from mlb_offline.judge.training.quantise import FILE_TYPES, quantise
 from mlb_offline.judge.training.stages import Prepared, RoleName, trained
 from mlb_offline.judge.training.tuning import TorchJudge
 from mlb_offline.judge.training.writing import write_whole
@@ -124,8 +125,9 @@ def _finish_a(
     whole = write_gguf(out / f"{NAME_A}.f32.gguf", model, prepared.reader.vocabulary)
     accuracies["F32"] = accuracy(LlamaJudge(whole, lexicon), criteria)
     found = []
-    for kind in QUANTISATIONS:
-        file = quantise(whole, out / f"{NAME_A}.{kind}.gguf", kind)
+    for kind in FILE_TYPES:
+        file = out / f"{NAME_A}.{kind}.gguf"
+        quantise(whole, file, kind)
         accuracies[kind] = accuracy(LlamaJudge(file, lexicon), criteria)
         found.append((file.stat().st_size, kind, file))
     fit = [one for one in sorted(found) if accuracies["F32"] - accuracies[one[1]] <= TOLERATED] or [max(found)]

@@ -24,8 +24,9 @@ from mlb_offline.judge.llama_judge import LlamaJudge
 from mlb_offline.judge.training.command import Job
 from mlb_offline.judge.training.config import load_config
 from mlb_offline.judge.training.decoder import Decoder
-from mlb_offline.judge.training.export_gguf import quantise, write_gguf
+from mlb_offline.judge.training.export_gguf import write_gguf
 from mlb_offline.judge.training.export_onnx import quantise_onnx, write_onnx
+from mlb_offline.judge.training.quantise import quantise
 from mlb_offline.judge.training.stages import Prepared, Sources, new_aligner, new_decoder, prepare
 from mlb_offline.judge.training.tuning import TorchJudge
 
@@ -93,7 +94,8 @@ def test_llama_cpp_gives_torchs_probabilities_and_the_same_ones_again(
     rare = replace(criteria[-1], question="🫀" * 200, answer="𠮷" * 500)
     assert 0.0 < judge.probabilities([rare])[0] < 1.0
     judge.close()
-    small = LlamaJudge(quantise(whole, tmp_path / "q.gguf", "Q8_0"), embedded())
+    quantise(whole, tmp_path / "q.gguf", "Q8_0")
+    small = LlamaJudge(tmp_path / "q.gguf", embedded())
     assert small.probabilities(criteria) == pytest.approx(wanted, abs=0.1)
 
 

@@ -20,9 +20,10 @@ from mlb_offline.judge.training.large.fit import Progress, State, fit
 from mlb_offline.judge.training.large.geometry import load_configuration
 from mlb_offline.judge.training.large.model import load_with_adapter, probabilities
 from mlb_offline.judge.training.large.prompt import shipped_prompt
-from mlb_offline.judge.training.large.quantise import quantise, require_same_tokens
 from mlb_offline.judge.training.large.recipe import LargeRecipe
+from mlb_offline.judge.training.large.same_tokens import require_same_tokens
 from mlb_offline.judge.training.large.vocabulary import read_vocabulary
+from mlb_offline.judge.training.quantise import quantise
 from mlb_offline.judge.training.writing import make_folder, write_whole
 from mlb_offline.language import tr
 

@@ -1,49 +1,14 @@
-"""What llama.cpp does for an export: quantise it, and show beforehand that it splits text as the base does."""
+"""What llama.cpp shows before an export: that it splits text as the base does."""
 
 from __future__ import annotations
 
-import ctypes
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from mlb_offline.errors import InputError
 from mlb_offline.judge.training.large.encoding import Example
-from mlb_offline.judge.training.large.recipe import Quantisation
-from mlb_offline.judge.training.writing import replacing
 from mlb_offline.language import tr
 from mlb_offline.target.llama import LlamaLog, load
-
-_FILE_TYPES = {"Q8_0": "LLAMA_FTYPE_MOSTLY_Q8_0", "Q4_K_M": "LLAMA_FTYPE_MOSTLY_Q4_K_M"}
-
-
-def quantise(exported: Path, path: Path, kind: Quantisation) -> None:
-    """Write the quantised file beside the exported one.
-
-    Raises:
-        InputError: llama.cpp cannot do it, or the disk is full; what was written is removed.
-    """
-    llama_cpp = load()
-    parameters = llama_cpp.llama_model_quantize_default_params()
-    parameters.ftype = getattr(llama_cpp, _FILE_TYPES[kind])
-    parameters.nthread = os.cpu_count() or 1
-    with replacing(path) as partial:
-        LlamaLog.capture()
-        status = llama_cpp.llama_model_quantize(os.fsencode(exported), os.fsencode(partial), ctypes.byref(parameters))
-        if status != 0:
-            free = shutil.disk_usage(path.parent).free >> 20
-            raise InputError(
-                tr(
-                    f"llama.cpp 无法量化：{LlamaLog.last()}（剩余空间 {free} MiB）",
-                    f"llama.cpp cannot quantise it: {LlamaLog.last()} ({free} MiB free)",
-                ),
-                file=path,
-                remedy=tr(
-                    "核对剩余空间后以 --resume 启动；检查点与未量化的文件均已保留",
-                    "check the free space and start with --resume; checkpoint and unquantised file are kept",
-                ),
-            )
 
 
 def require_same_tokens(vocabulary: Path, examples: Sequence[Example]) -> None:
