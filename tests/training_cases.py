@@ -28,12 +28,14 @@ ROLE = """
 [{name}]
 seed = {seed}
 [{name}.pretraining]
-length = 15
-batch = 2
-epochs = 1.0
+steps = 3
+answers = 2
 rate = 1e-3
 warm = 2
 decay = 0.1
+drop = 0.1
+support = 0.5
+corpora = 1.0
 [{name}.tuning]
 steps = 4
 answers = 2
@@ -41,7 +43,9 @@ rate = 1e-3
 warm = 2
 decay = 0.1
 drop = 0.1
-cases = 0.4
+support = 0.5
+cases = 0.3
+conduct = 0.1
 groups = 0.3
 lexicon = 0.2
 corpora = 0.1

@@ -116,7 +116,7 @@ def train(
             "--corpora",
             metavar="DIR",
             readable=False,
-            help=tr("预训练语料文件夹", "folder of the corpora for pretraining"),
+            help=tr("训练语料文件夹", "folder of the corpora to train on"),
         ),
     ] = None,
     material: Annotated[

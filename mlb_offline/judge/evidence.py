@@ -13,6 +13,7 @@ A large judge reads the answer as it is and is shown none of this (DESIGN, secti
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,14 +21,17 @@ from functools import cached_property
 from itertools import pairwise
 
 from mlb_offline.judge.lexicon import Lexicon, Span
+from mlb_offline.judge.polarity import cue_at, denied
 from mlb_offline.judge.wording import plain
 
 _CLAUSE = re.compile(r"[^\n。;!?,]*[\n。;!?,]?")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_FILLER = frozenset("的了为与及和或、,;:。()/<>-=是有在行示可予及于以并无 \n")
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)[余多来个]?([a-z%℃\u4e00-\u9fff]?)")
+_FILLER = frozenset("的了为与及和或、,;:。()/<>-=是有在行示可予及于以并无未没不非否 \n")
 _MERGE_BELOW, _SPLIT_ABOVE = 5, 56
 WINDOWS = 4
 WINDOW_CHARACTERS = 120
+ANSWER_CHARACTERS = 4000
 
 
 class Mark(StrEnum):
@@ -36,19 +40,24 @@ class Mark(StrEnum):
     SAME = "same"
     """The same characters, a whole term or at least three of them."""
     PARTLY = "partly"
-    """Two characters that also stand together in the answer, or a filler."""
+    """Two characters that also stand together in the answer, a filler, or a word that denies."""
     ALIAS = "alias"
     """Another name of the same concept."""
     KIND = "kind"
     """A more special concept, which implies this one."""
     CONFUSABLE = "confusable"
     """Not this concept, but one that is easily mistaken for it."""
+    DENIED = "denied"
+    """What the answer denies and the criterion affirms, or the other way round."""
     NUMBER = "number"
     """A number that the answer has."""
     NO_NUMBER = "no-number"
     """A number that the answer lacks."""
     MISSING = "missing"
     """Nothing."""
+
+
+_COVERED = frozenset({Mark.SAME, Mark.PARTLY, Mark.ALIAS, Mark.KIND, Mark.NUMBER})
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,18 @@ class Piece:
     text: str
     mark: Mark
     instead: str = ""
+
+
+@dataclass(frozen=True)
+class _Quantity:
+    """A number and the first letter of its unit; empty where a sign or nothing follows."""
+
+    number: str
+    unit: str
+
+    def may_be(self, other: _Quantity) -> bool:
+        """Whether the units do not differ; one that is not named is any."""
+        return self.unit == other.unit or not self.unit or not other.unit
 
 
 @dataclass(frozen=True)
@@ -126,18 +147,17 @@ class Answer:
         limit: characters of the plain text that are read; what lies beyond is not seen.
     """
 
-    def __init__(self, text: str, lexicon: Lexicon, *, limit: int = 4000) -> None:
+    def __init__(self, text: str, lexicon: Lexicon, *, limit: int = ANSWER_CHARACTERS) -> None:
         self.text = plain(text)[:limit]
         self.spans = lexicon.spans(self.text)
         self._lexicon = lexicon
-        self._surface: dict[int, str] = {}
-        self._kinds: dict[int, str] = {}
+        self._named: dict[int, list[Span]] = defaultdict(list)
+        self._kinds: dict[int, list[Span]] = defaultdict(list)
         for span in self.spans:
-            surface = self.text[span.start : span.end]
-            self._surface.setdefault(span.concept, surface)
+            self._named[span.concept].append(span)
             for parent in lexicon.parents(span.concept):
-                self._kinds.setdefault(parent, surface)
-        self._numbers = frozenset(_NUMBER.findall(self.text))
+                self._kinds[parent].append(span)
+        self._quantities = frozenset(_quantities(self.text))
 
     @cached_property
     def clauses(self) -> tuple[Clause, ...]:
@@ -178,33 +198,48 @@ class Answer:
             sought = sought.without(best)
         return tuple(clause.text.strip("\n") for clause in sorted(chosen, key=lambda clause: clause.start))
 
-    def pieces(self, criterion: str) -> tuple[Piece, ...]:
-        """The criterion (a ``plain`` text) cut from left to right, the longest match first."""
+    def pieces(self, criterion: str, windows: Sequence[str] = ()) -> tuple[Piece, ...]:
+        """The criterion (a ``plain`` text) cut from left to right, the longest match first.
+
+        Args:
+            criterion: a ``plain`` text.
+            windows: clauses in which to look for the number that stands in another one's stead.
+        """
         spans = {span.start: span for span in self._lexicon.spans(criterion)}
+        near = [quantity for window in windows for quantity in _quantities(window)]
         pieces: list[Piece] = []
         position = 0
         while position < len(criterion):
-            piece = self._piece(criterion, position, spans)
+            piece = self._piece(criterion, position, spans, near)
             position += len(piece.text)
             if pieces and pieces[-1].mark == piece.mark and piece.mark in {Mark.MISSING, Mark.PARTLY}:
                 piece = Piece(pieces.pop().text + piece.text, piece.mark)
             pieces.append(piece)
         return tuple(pieces)
 
-    def _piece(self, criterion: str, position: int, spans: dict[int, Span]) -> Piece:
-        number = _NUMBER.match(criterion, position)
+    def _piece(self, criterion: str, position: int, spans: dict[int, Span], near: Sequence[_Quantity]) -> Piece:
+        number = _QUANTITY.match(criterion, position)
         if number:
-            return Piece(number[0], Mark.NUMBER if number[0] in self._numbers else Mark.NO_NUMBER)
+            return self._of_number(_Quantity(number[1], number[2]), near)
         span = spans.get(position)
         match = self._longest(criterion, position)
-        if span and (span.end - span.start) >= match:
-            return self._of_concept(criterion, span)
+        found = self._of_concept(criterion, span) if span and (span.end - span.start) >= match else None
+        if found:
+            return found
         if match >= 3:
-            return Piece(criterion[position : position + match], Mark.SAME)
-        if match == 2:
-            return Piece(criterion[position : position + 2], Mark.PARTLY)
+            same = self._says(criterion, position, position + match)
+            return Piece(criterion[position : position + match], Mark.SAME if same else Mark.DENIED)
+        cue = cue_at(criterion, position)
+        if cue or match == 2:
+            return Piece(criterion[position : position + max(cue, match)], Mark.PARTLY)
         one = criterion[position]
         return Piece(one, Mark.PARTLY if one in _FILLER else Mark.MISSING)
+
+    def _of_number(self, sought: _Quantity, near: Sequence[_Quantity]) -> Piece:
+        if any(sought.number == one.number and sought.may_be(one) for one in self._quantities):
+            return Piece(sought.number, Mark.NUMBER)
+        others = [one.number for one in near if one.unit == sought.unit]
+        return Piece(sought.number, Mark.NO_NUMBER, others[0] if others else "")
 
     def _longest(self, criterion: str, position: int) -> int:
         """The length of the longest run of characters from here that the answer has; it ends before a number."""
@@ -215,18 +250,41 @@ class Answer:
             length = end - position
         return length
 
-    def _of_concept(self, criterion: str, span: Span) -> Piece:
-        name = criterion[span.start : span.end]
-        if name in self.text:
-            return Piece(name, Mark.SAME)
-        if span.concept in self._surface:
-            return Piece(name, Mark.ALIAS, self._surface[span.concept])
-        if span.concept in self._kinds:
-            return Piece(name, Mark.KIND, self._kinds[span.concept])
+    def _says(self, criterion: str, start: int, end: int) -> bool:
+        """Whether the answer has these characters of the criterion, denied there as here."""
+        wanted, run = denied(criterion, start, end), criterion[start:end]
+        places = (match.start() for match in re.finditer(re.escape(run), self.text))
+        return any(denied(self.text, place, place + len(run)) == wanted for place in places)
+
+    def _of_concept(self, criterion: str, span: Span) -> Piece | None:
+        name, wanted = criterion[span.start : span.end], denied(criterion, span.start, span.end)
+
+        def surface(spans: Sequence[Span], *, polarity: bool) -> str:
+            found = [self._surface(one) for one in spans if denied(self.text, one.start, one.end) == polarity]
+            return name if name in found else next(iter(found), "")
+
+        said = surface(self._named.get(span.concept, ()), polarity=wanted)
+        if said:
+            return Piece(name, Mark.SAME) if said == name else Piece(name, Mark.ALIAS, said)
+        kinds = [*self._kinds.get(span.concept, ()), *(one for one in self.spans if self._surface(one).endswith(name))]
+        kind = surface(kinds, polarity=False)
+        if kind and not wanted:
+            return Piece(name, Mark.KIND, kind)
+        opposite = surface(self._named.get(span.concept, ()), polarity=not wanted)
+        if opposite:
+            return Piece(name, Mark.DENIED, opposite)
         for other in self._lexicon.confusable(span.concept):
-            if other in self._surface:
-                return Piece(name, Mark.CONFUSABLE, self._surface[other])
-        return Piece(name, Mark.MISSING)
+            confused = surface(self._named.get(other, ()), polarity=False)
+            if confused:
+                return Piece(name, Mark.CONFUSABLE, confused)
+        return None
+
+    def _surface(self, span: Span) -> str:
+        return self.text[span.start : span.end]
+
+
+def _quantities(text: str) -> list[_Quantity]:
+    return [_Quantity(match[1], match[2]) for match in _QUANTITY.finditer(text)]
 
 
 def _bigrams(text: str) -> list[str]:
@@ -234,6 +292,10 @@ def _bigrams(text: str) -> list[str]:
 
 
 def coverage(pieces: Sequence[Piece]) -> float:
-    """The share of a criterion's characters that the answer has in some form (fillers count), 0 to 1."""
-    covered = sum(len(one.text) for one in pieces if one.mark not in {Mark.MISSING, Mark.NO_NUMBER, Mark.CONFUSABLE})
-    return covered / max(1, sum(len(one.text) for one in pieces))
+    """The share of a criterion's characters that the answer has in some form, 0 to 1; fillers do not count."""
+    covered = sum(_weight(one) for one in pieces if one.mark in _COVERED)
+    return covered / max(1, sum(map(_weight, pieces)))
+
+
+def _weight(piece: Piece) -> int:
+    return sum(character not in _FILLER for character in piece.text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -62,12 +62,13 @@ class Lexicon:
     """The concepts, numbered from 1 in the order given, and the search for their names in a text.
 
     Args:
-        concepts: all concepts; a name that two concepts claim finds the first.
+        concepts: all concepts; a name that two concepts claim finds the first. What they name as more general or as
+            confusable and no line describes (骨折, 恶性肿瘤) becomes a concept with that name alone.
     """
 
     def __init__(self, concepts: Iterable[Concept]) -> None:
-        self.concepts = tuple(concepts)
-        number = {concept.term: index for index, concept in enumerate(self.concepts, start=1)}
+        described = tuple(concepts)
+        self.concepts = (*described, *_only_named(described))
         self._names: dict[str, int] = {}
         longest: dict[str, int] = defaultdict(int)
         for index, concept in enumerate(self.concepts, start=1):
@@ -75,24 +76,29 @@ class Lexicon:
                 self._names.setdefault(name, index)
                 longest[name[0]] = max(longest[name[0]], len(name))
         self._longest = dict(longest)
-        self._parents = self._numbers(number, "parents")
-        self._confusable = self._numbers(number, "confusable")
-
-    def _numbers(self, number: Mapping[str, int], field: str) -> dict[int, tuple[int, ...]]:
-        return {
-            index: tuple(number[term] for term in getattr(concept, field) if term in number)
+        above = {index: self._found(concept.parents) for index, concept in enumerate(self.concepts, start=1)}
+        self._parents = {index: _closed(index, above) for index in above}
+        self._confusable = {
+            index: tuple(one for one in self._found(concept.confusable) if not self._related(index, one))
             for index, concept in enumerate(self.concepts, start=1)
         }
+
+    def _found(self, terms: Iterable[str]) -> tuple[int, ...]:
+        numbers = (self.find(term) for term in terms)
+        return tuple(dict.fromkeys(number for number in numbers if number))
+
+    def _related(self, one: int, other: int) -> bool:
+        return one == other or one in self._parents[other] or other in self._parents[one]
 
     def __getitem__(self, concept: int) -> Concept:
         return self.concepts[concept - 1]
 
     def parents(self, concept: int) -> tuple[int, ...]:
-        """Numbers of the more general concepts that it is a kind of."""
+        """Numbers of the more general concepts that it is a kind of, the nearest first."""
         return self._parents[concept]
 
     def confusable(self, concept: int) -> tuple[int, ...]:
-        """Numbers of the concepts that it is mistaken for."""
+        """Numbers of the concepts that it is mistaken for; none is a kind of the other."""
         return self._confusable[concept]
 
     def find(self, name: str) -> int:
@@ -117,6 +123,27 @@ class Lexicon:
             else:
                 position += 1
         return tuple(found)
+
+
+def _only_named(described: Sequence[Concept]) -> tuple[Concept, ...]:
+    known = {plain(name) for concept in described for name in concept.names}
+    found: dict[str, Concept] = {}
+    for concept in described:
+        for term in (*concept.parents, *concept.confusable):
+            if len(plain(term)) > 1 and plain(term) not in known:
+                found.setdefault(plain(term), Concept(concept.category, term, (), (), ()))
+    return tuple(found.values())
+
+
+def _closed(concept: int, above: Mapping[int, tuple[int, ...]]) -> tuple[int, ...]:
+    """All that lies above a concept, level by level, without itself."""
+    found: dict[int, None] = {}
+    level = above[concept]
+    while level:
+        fresh = [one for one in level if one not in found and one != concept]
+        found |= dict.fromkeys(fresh)
+        level = tuple(one for number in fresh for one in above[number])
+    return tuple(found)
 
 
 def _whole(text: str, start: int, end: int) -> bool:

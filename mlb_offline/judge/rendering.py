@@ -1,14 +1,15 @@
 """What each embedded judge is shown of a criterion: token parts for judge A, rows of numbers for judge B.
 
 Training and engines use the same functions, so that a judge never meets another spelling than the one it was trained
-on. ``VERSION`` changes with anything here, in ``evidence``, ``wording`` or ``vocabulary`` that changes what is shown;
-a model names the version it was trained with.
+on. ``VERSION`` changes with anything here, in ``evidence``, ``polarity``, ``wording`` or ``vocabulary`` that changes
+what is shown; a model names the version it was trained with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlb_offline.judge.annotation import Criterion
 from mlb_offline.judge.evidence import Answer, Mark, coverage
@@ -27,10 +28,20 @@ from mlb_offline.judge.vocabulary import (
 )
 from mlb_offline.judge.wording import plain
 
-VERSION = "small/1"
-Parts = tuple[tuple[str, bool], ...]
+VERSION = "small/2"
+
+
+class Part(NamedTuple):
+    """A part of judge A's prompt: its text, whether it is a control token, whether it is of the point's own words."""
+
+    text: str
+    control: bool = False
+    point: bool = False
+
+
+Parts = tuple[Part, ...]
+TOPIC_CHARACTERS = 12
 QUESTION_CHARACTERS, HEAD_CHARACTERS, TAIL_CHARACTERS, POINT_CHARACTERS = 120, 320, 80, 72
-ANSWER_CHARACTERS = 640
 CONTEXT = 1024
 """Tokens of judge A's longest prompt."""
 QUERIES = 8
@@ -42,38 +53,50 @@ def shown(text: str, head: int = HEAD_CHARACTERS, tail: int = TAIL_CHARACTERS) -
     return text if len(text) <= head + tail else f"{text[:head]}…{text[-tail:]}"
 
 
+def shown_topic(criterion: Criterion) -> str:
+    """A point's topic as judges are shown it."""
+    return plain(criterion.topic)[:TOPIC_CHARACTERS]
+
+
+def shown_point(criterion: Criterion) -> str:
+    """A point as judges are shown it: ``plain``, its first ``POINT_CHARACTERS`` characters."""
+    return plain(criterion.text)[:POINT_CHARACTERS]
+
+
 def decoder_parts(criterion: Criterion, answer: Answer) -> Parts:
     """Judge A's prompt: evidence (or question and answer) first, the criterion after it; the verdict follows.
 
     Returns:
-        (text, whether it is a control token): criteria with fixed wording share all but the last two parts.
+        Criteria with fixed wording share all but the last two parts. The parts of a point's own words are, one after
+        another, ``shown_point``.
     """
     if criterion.name != "point":
         question = shown(plain(criterion.question), QUESTION_CHARACTERS, 0)[:QUESTION_CHARACTERS]
-        body = ((QUESTION, True), (question, False), (ANSWER, True), (shown(answer.text), False))
-        return ((BEGIN, True), *body, (f"<{criterion.name}>", True), (VERDICT, True))
-    point = plain(criterion.text)[:POINT_CHARACTERS]
-    parts: list[tuple[str, bool]] = [(BEGIN, True)]
-    for window in answer.windows(point):
-        parts += [(EVIDENCE, True), (window, False)]
-    pieces = answer.pieces(point)
-    parts += [(CRITERION, True), (plain(criterion.topic)[:12], False), ("<point>", True)]
+        body = (Part(QUESTION, True), Part(question), Part(ANSWER, True), Part(shown(answer.text)))
+        return (Part(BEGIN, True), *body, Part(f"<{criterion.name}>", True), Part(VERDICT, True))
+    point = shown_point(criterion)
+    parts = [Part(BEGIN, True)]
+    windows = answer.windows(point)
+    for window in windows:
+        parts += [Part(EVIDENCE, True), Part(window)]
+    pieces = answer.pieces(point, windows)
+    parts += [Part(CRITERION, True), Part(shown_topic(criterion)), Part("<point>", True)]
     mark: Mark | None = None
     for piece in pieces:
         if piece.mark != mark or piece.instead:
-            parts.append((f"<{piece.mark.value}>", True))
-        parts.append((piece.text, False))
+            parts.append(Part(f"<{piece.mark.value}>", True))
+        parts.append(Part(piece.text, point=True))
         if piece.instead:
-            parts += [(INSTEAD, True), (piece.instead, False)]
+            parts += [Part(INSTEAD, True), Part(piece.instead)]
         mark = piece.mark
     tenth = int(coverage(pieces) * (COVERAGES - 1) + 1e-9)
-    return (*parts, (f"<k{tenth}>", True), (VERDICT, True))
+    return (*parts, Part(f"<k{tenth}>", True), Part(VERDICT, True))
 
 
 def decoder_ids(criterion: Criterion, answer: Answer, vocabulary: Vocabulary) -> list[int]:
     """Judge A's prompt as token ids, at most ``CONTEXT``: of one that is longer (characters without a token take up to
     four) the beginning is cut, so that the criterion stays."""
-    return vocabulary.encode(decoder_parts(criterion, answer))[-CONTEXT:]
+    return vocabulary.encode((part.text, part.control) for part in decoder_parts(criterion, answer))[-CONTEXT:]
 
 
 @dataclass(frozen=True)
@@ -86,8 +109,7 @@ class Side:
     others: list[int]
 
 
-def _side(text: str, lexicon: Lexicon, vocabulary: Vocabulary, limit: int, *, parents: bool) -> Side:
-    text = text[:limit]
+def _side(text: str, lexicon: Lexicon, vocabulary: Vocabulary, *, parents: bool) -> Side:
     concepts, others = [0] * len(text), [0] * len(text)
     for span in lexicon.spans(text):
         near = lexicon.parents(span.concept) if parents else lexicon.confusable(span.concept)
@@ -105,18 +127,16 @@ def aligner_vocabulary(vocabulary: Vocabulary) -> int:
 
 
 def aligner_answer(answer: Answer, lexicon: Lexicon, vocabulary: Vocabulary) -> Side:
-    """The answer as judge B reads it: its beginning and its end, where it is too long."""
-    text = shown(answer.text, ANSWER_CHARACTERS - 161, 160)
-    return _side(text, lexicon, vocabulary, ANSWER_CHARACTERS, parents=True)
+    """The answer as judge B reads it: all that ``Answer`` keeps of it."""
+    return _side(answer.text, lexicon, vocabulary, parents=True)
 
 
 def aligner_criterion(criterion: Criterion, lexicon: Lexicon, vocabulary: Vocabulary) -> Side:
     """The criterion as judge B reads it: topic and point, or the queries of a fixed question and what was asked."""
     if criterion.name == "point":
-        text = f"{plain(criterion.topic)[:12]}:{plain(criterion.text)[:POINT_CHARACTERS]}"
-        return _side(text, lexicon, vocabulary, POINT_CHARACTERS + 13, parents=False)
+        return _side(f"{shown_topic(criterion)}:{shown_point(criterion)}", lexicon, vocabulary, parents=False)
     first = len(vocabulary.tokens) + QUERIES * NAMES.index(criterion.name)
-    asked = _side(plain(criterion.question), lexicon, vocabulary, POINT_CHARACTERS, parents=False)
+    asked = _side(plain(criterion.question)[:POINT_CHARACTERS], lexicon, vocabulary, parents=False)
     none = [0] * QUERIES
     return Side([*range(first, first + QUERIES), *asked.ids], none + asked.concepts, none + asked.others)
 

@@ -6,7 +6,7 @@ stand. llama.cpp reads it as a SentencePiece vocabulary without any merge.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -51,7 +51,7 @@ class Vocabulary:
             ids += [index] if index is not None else [first + byte for byte in character.encode("utf-8")]
         return ids
 
-    def encode(self, parts: Sequence[tuple[str, bool]]) -> list[int]:
+    def encode(self, parts: Iterable[tuple[str, bool]]) -> list[int]:
         """The ids of a prompt: parts of (text, whether it is a control token)."""
         ids: list[int] = []
         for part, control in parts:

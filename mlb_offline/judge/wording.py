@@ -29,6 +29,7 @@ _REPLACED: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?<=\d)\s*(余|多|来)?\s*个?钟头"), r"\1小时"),
     (re.compile(r"(?<=\d)\s*h(?![a-z])"), "小时"),
     (re.compile(r"(?<=\d)\s*(余|多|来)?\s*月(?!\d)"), r"\1个月"),
+    (re.compile(r"每日(?!常)"), "每天"),
     (re.compile(r"半年"), "6个月"),
     (re.compile(r"(?<![\d个])半个?月"), "15天"),
     (re.compile(r"半个?(?:小时|钟头)"), "30分钟"),

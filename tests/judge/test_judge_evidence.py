@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlb_offline.judge.evidence import WINDOW_CHARACTERS, WINDOWS, Answer, Mark, coverage
-from mlb_offline.judge.lexicon import Lexicon, parse_lexicon
+from mlb_offline.judge.lexicon import Concept, Lexicon, parse_lexicon
 from mlb_offline.judge.wording import plain
 
 LEXICON = Lexicon(
@@ -36,6 +36,11 @@ def marks(criterion: str, answer: str = ANSWER) -> list[tuple[str, Mark]]:
         ("胸痛3小时", "3", Mark.NUMBER),
         ("胸痛5小时", "5", Mark.NO_NUMBER),
         ("肺癌", "肺癌", Mark.MISSING),
+        ("有糖尿病史", "糖尿病史", Mark.DENIED),
+        ("无糖尿病史", "糖尿病史", Mark.SAME),
+        ("无纳差", "纳差", Mark.DENIED),
+        ("否认AMI", "ami", Mark.DENIED),
+        ("服药3周", "3", Mark.NO_NUMBER),
     ],
 )
 def test_a_piece_is_marked_by_how_the_answer_has_it(criterion: str, text: str, mark: Mark) -> None:
@@ -49,6 +54,32 @@ def test_a_concept_that_is_mistaken_for_the_wanted_one_is_shown_as_such() -> Non
 
 def test_a_general_term_does_not_imply_the_special_one() -> None:
     assert marks("急性心肌梗死", "考虑冠心病") != [("急性心肌梗死", Mark.KIND)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "mark"),
+    [
+        ("前壁急性心肌梗死", Mark.SAME),
+        ("急性心绞痛", Mark.KIND),
+        ("心绞痛样发作", Mark.SAME),
+        ("否认心绞痛", Mark.DENIED),
+    ],
+)
+def test_a_longer_term_that_ends_in_a_name_is_a_kind_of_it(answer: str, mark: Mark) -> None:
+    lexicon = Lexicon([*LEXICON.concepts, Concept("disease", "急性心绞痛", ("急性胸绞痛",), (), ())])
+    wanted = "急性心肌梗死" if "梗死" in answer else "心绞痛"
+    assert [piece.mark for piece in Answer(answer, lexicon).pieces(wanted)] == [mark]
+
+
+def test_a_number_that_is_not_there_is_shown_beside_the_one_of_its_unit() -> None:
+    answer = Answer("胸痛3小时,肌钙蛋白12ng/ml", LEXICON)
+    criterion = "胸痛5小时"
+    pieces = answer.pieces(criterion, answer.windows(criterion))
+    assert [piece.instead for piece in pieces if piece.mark is Mark.NO_NUMBER] == ["3"]
+
+
+def test_words_that_carry_nothing_do_not_count_as_covered() -> None:
+    assert coverage(Answer("无异常", LEXICON).pieces("有无纳差")) == 0.0
 
 
 def test_a_number_is_matched_whole() -> None:

@@ -70,10 +70,25 @@ def test_a_faulty_line_is_refused_with_its_number(line: str) -> None:
     assert caught.value.line == 2
 
 
-def test_the_embedded_lexicon_is_large_and_every_concept_has_another_name() -> None:
-    concepts = embedded().concepts
-    assert len(concepts) >= 3000
-    assert all(concept.aliases for concept in concepts)
+def test_what_is_named_only_as_more_general_or_confusable_is_a_concept_and_kinds_go_all_the_way_up() -> None:
+    text = "disease\t股骨颈骨折\t股骨颈断裂\t髋部骨折\t骨折\ndisease\t髋部骨折\t髋骨折\t骨折\t脱位\n"
+    lexicon = Lexicon(parse_lexicon(text, file="x.tsv"))
+    above = [lexicon[number].term for number in lexicon.parents(lexicon.find("股骨颈骨折"))]
+    assert above == ["髋部骨折", "骨折"]
+    assert lexicon.confusable(1) == ()
+    assert lexicon.confusable(2) == (lexicon.find("脱位"),)
+
+
+def test_a_parent_may_be_named_by_any_of_its_names() -> None:
+    lexicon = Lexicon(parse_lexicon("disease\t心绞痛\t胸绞痛\tCHD\ndisease\t冠心病\tCHD\t心绞痛\n", file="x.tsv"))
+    assert (lexicon.parents(1), lexicon.parents(2)) == ((2,), (1,))
+
+
+def test_every_concept_that_the_embedded_lexicon_names_is_there() -> None:
+    lexicon = embedded()
+    assert len([concept for concept in lexicon.concepts if concept.aliases]) >= 3000
+    named = {term for concept in lexicon.concepts for term in (*concept.parents, *concept.confusable)}
+    assert [term for term in named if len(plain(term)) > 1 and not lexicon.find(term)] == []
 
 
 def test_no_name_of_the_embedded_lexicon_belongs_to_two_concepts() -> None:

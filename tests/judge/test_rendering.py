@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlb_offline.judge.annotation import Criterion
-from mlb_offline.judge.evidence import Answer
+from mlb_offline.judge.evidence import ANSWER_CHARACTERS, Answer
 from mlb_offline.judge.lexicon import Lexicon, parse_lexicon
 from mlb_offline.judge.rendering import (
-    ANSWER_CHARACTERS,
     CONTEXT,
     QUERIES,
     aligner_answer,
@@ -35,7 +34,7 @@ ETHICS = Criterion("2", "2", "ethics", "MAEthic", "q1", "", "固定", "情境\n�
 
 
 def tokens(criterion: Criterion) -> list[int]:
-    return VOCABULARY.encode(decoder_parts(criterion, Answer(criterion.answer, LEXICON)))
+    return decoder_ids(criterion, Answer(criterion.answer, LEXICON), VOCABULARY)
 
 
 def test_the_verdict_is_asked_for_at_the_end() -> None:
@@ -50,7 +49,7 @@ def test_the_fixed_questions_on_one_answer_share_all_but_their_end() -> None:
 
 
 def test_an_alias_is_shown_with_what_the_answer_says_instead() -> None:
-    parts = [text for text, _ in decoder_parts(POINT, Answer(POINT.answer, LEXICON))]
+    parts = [part.text for part in decoder_parts(POINT, Answer(POINT.answer, LEXICON))]
     assert parts[parts.index("<alias>") :][:4] == ["<alias>", "急性心肌梗死", "<as>", "ami"]
 
 

@@ -117,7 +117,7 @@ def match_features(  # noqa: PLR0917 - the inputs of the exported graph
         equal(criterion_concepts, answer_concepts),
         equal(criterion_concepts, answer_parents),
         equal(criterion_confusable, answer_concepts),
-        row / 7.0,
+        row * real / 7.0,
     )
     return torch.stack(features, dim=-1)
 
@@ -137,6 +137,7 @@ class Aligner(nn.Module):
             nn.Linear(3 * width + FEATURES * (heads + 1) + 2 * heads, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
         self.after = nn.ModuleList(Convolution(width, 2**index) for index in range(shape.comparison))
+        self.support = nn.Linear(width, 1)
         self.weigh = nn.Linear(width, 1)
         self.decide = nn.Sequential(
             nn.LayerNorm(3 * width), nn.Linear(3 * width, width), nn.GELU(), nn.Linear(width, 1)
@@ -162,28 +163,31 @@ class Aligner(nn.Module):
             drop: share of activations dropped in training.
         """
         said = self.encoder(answer, drop)
-        return self.verdicts(
+        compared = self.compared(
             said,
             (answer, answer_concepts, answer_parents),
             owner,
             (criterion, criterion_concepts, criterion_confusable),
             drop,
         )
+        return self.pooled(*compared)
 
-    def verdicts(
+    def compared(
         self, said: torch.Tensor, answer: Side, owner: torch.Tensor, criterion: Side, drop: float
-    ) -> torch.Tensor:
-        """As ``forward``, of answers that are encoded already: ``said`` (answers, characters, width)."""
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What every character of the criteria is found to be, (criteria, characters, width), and where there is one,
+        (criteria, characters, 1), of answers that are encoded already: ``said`` (answers, characters, width). In
+        training ``support`` reads from it whether the answer supports the character."""
         wanted = self.encoder(criterion[0], drop)
         answer = (answer[0][owner], answer[1][owner], answer[2][owner])
         features = match_features(*answer, *criterion)
         mask = (criterion[0] > 0).unsqueeze(-1).to(wanted.dtype)
-        x = self.compare(self._compared(said[owner], wanted, features, answer[0] > 0)) * mask
+        x = self.compare(self._aligned(said[owner], wanted, features, answer[0] > 0)) * mask
         for block in self.after:
             x = block(x, mask, drop)
-        return self._pooled(x, mask)
+        return x, mask
 
-    def _compared(
+    def _aligned(
         self, said: torch.Tensor, wanted: torch.Tensor, features: torch.Tensor, real: torch.Tensor
     ) -> torch.Tensor:
         batch, length, width = wanted.shape
@@ -202,7 +206,8 @@ class Aligner(nn.Module):
         certain = torch.cat((weights.amax(dim=-1), weights[..., -1]), dim=1).transpose(1, 2)
         return torch.cat((wanted, aligned, wanted * aligned, found, features.amax(dim=2), certain), dim=-1)
 
-    def _pooled(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def pooled(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Log-odds (criteria,) of what ``compared`` gives."""
         share = torch.softmax(self.weigh(x) + (mask - 1.0) * -FAR, dim=1)
         weighed = (share * x).sum(dim=1)
         mean = (x * mask).sum(dim=1) / mask.sum(dim=1)

@@ -38,7 +38,7 @@ class Job:
         """
         if self.corpora is None:
             raise UsageError(
-                tr("缺少预训练语料", "the corpora for pretraining are missing"),
+                tr("缺少训练语料", "the corpora to train on are missing"),
                 field="--corpora",
                 remedy=tr(
                     "给出语料文件夹；微调大模型请用 --base", "give their folder; to fine-tune a large base use --base"
@@ -252,12 +252,12 @@ def _trained(job: Job, name: Any, progress: Progress) -> dict[str, Any]:
 
     from mlb_offline.judge.training.config import load_config
     from mlb_offline.judge.training.finish import finish
-    from mlb_offline.judge.training.stages import Sources, prepare, train_a, train_b
+    from mlb_offline.judge.training.stages import Sources, prepare, train_judge
 
     config = load_config(job.config)
     torch.set_num_threads(config.threads)
     prepared = prepare(Sources(*job.sources()))
-    (train_a if name == "a" else train_b)(config, prepared, job.out, progress)
+    train_judge(name, config, prepared, job.out, progress)
     return finish(name, config, prepared, job.out)
 
 

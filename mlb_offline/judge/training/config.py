@@ -40,19 +40,12 @@ class AlignerSizes(_Part):
     comparison: Count
 
 
-class Pretraining(_Part):
-    """Rows of ``length`` characters, ``batch`` of them a step, ``epochs`` times over the corpora."""
+class Stage(_Part):
+    """Steps, answers a step (each with some criteria), how the network learns, and shares of the sources.
 
-    length: Count
-    batch: Count
-    epochs: Annotated[float, Field(gt=0)]
-    rate: Rate
-    warm: Count
-    decay: Share
-
-
-class Tuning(_Part):
-    """Answers a step (each with some criteria), steps, and shares of the four sources."""
+    ``drop`` is the share of activations dropped; ``support`` weighs what is asked after every character against the
+    verdict (``tuning``).
+    """
 
     steps: Count
     answers: Count
@@ -60,18 +53,20 @@ class Tuning(_Part):
     warm: Count
     decay: Share
     drop: Share
-    cases: Weight
-    groups: Weight
-    lexicon: Weight
-    corpora: Weight
+    support: Weight
+    cases: Weight = 0.0
+    conduct: Weight = 0.0
+    groups: Weight = 0.0
+    lexicon: Weight = 0.0
+    corpora: Weight = 0.0
 
 
 class Role(_Part):
     """One judge's seed and stages."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31)]
-    pretraining: Pretraining
-    tuning: Tuning
+    pretraining: Stage
+    tuning: Stage
 
 
 class TrainingConfig(_Part):

@@ -122,7 +122,7 @@ class Decoder(nn.Module):
         """Logits over the vocabulary of hidden states of shape (..., width)."""
         return functional.linear(hidden, self.token_embd.weight)
 
-    def verdict(self, hidden: torch.Tensor, yes: int, no: int) -> torch.Tensor:
-        """Log-odds of 是 against 否 of hidden states of shape (..., width)."""
+    def log_odds(self, hidden: torch.Tensor, yes: int, no: int) -> torch.Tensor:
+        """Log-odds (...) of one token against another of hidden states of shape (..., width)."""
         difference = self.token_embd.weight[yes] - self.token_embd.weight[no]
         return (hidden.to(difference.dtype) @ difference).float()

@@ -24,7 +24,7 @@ from mlb_offline.judge.training.export_gguf import write_gguf
 from mlb_offline.judge.training.export_onnx import NAME as NAME_B
 from mlb_offline.judge.training.export_onnx import quantise_onnx, write_onnx
 from mlb_offline.judge.training.generator import Generator
-from mlb_offline.judge.training.material import Group, Material
+from mlb_offline.judge.training.material import Material
 from mlb_offline.judge.training.quantise import FILE_TYPES, quantise
 from mlb_offline.judge.training.stages import Prepared, RoleName, trained
 from mlb_offline.judge.training.tuning import TorchJudge
@@ -67,16 +67,12 @@ def calibrate(judge: LogitJudge, criteria: Sequence[Criterion]) -> Calibration:
 
 
 def development_criteria(prepared: Prepared, seed: int) -> list[Criterion]:
-    """The development side: its cases, and answers put together from those of its groups that share no statement with
-    a group that was learnt from (groups are split one by one, and some say the same)."""
-    learnt = {text for group in prepared.train.groups for text in _statements(group)}
-    apart = tuple(group for group in prepared.development.groups if learnt.isdisjoint(_statements(group)))
-    made = Generator(Material((), apart), (), prepared.reader.lexicon, {"groups": 1.0}, seed)
-    return [*prepared.development.criteria, *(made.batch(0, DEVELOPMENT_ANSWERS) if apart else ())]
-
-
-def _statements(group: Group) -> list[str]:
-    return [*group.same, *group.less, *(text for _, text in group.other)]
+    """The development side: its cases, and answers put together from its groups."""
+    made = Generator(Material((), prepared.development.groups), (), prepared.reader.lexicon, {"groups": 1.0}, seed)
+    return [
+        *prepared.development.criteria,
+        *(made.batch(0, DEVELOPMENT_ANSWERS) if prepared.development.groups else ()),
+    ]
 
 
 def accuracy(judge: LogitJudge, criteria: Sequence[Criterion]) -> float:

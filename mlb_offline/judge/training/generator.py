@@ -2,7 +2,8 @@
 
 Sources, mixed by the weights of the configuration:
 
-* ``cases``: the labelled cases as they are, some with another name of a concept put in (the label stays);
+* ``cases``: the labelled points as they are, some with another name of a concept put in (the label stays);
+* ``conduct``: the labelled answers to questions of safety and ethics;
 * ``groups``: answers put together from groups of statements, with criteria that they contain, half contain or lack;
 * ``lexicon``: lists of terms, with criteria by alias, more general concept, or one that is mistaken for it;
 * ``corpora``: passages of the corpora, with clauses of theirs as criteria, edited in ways that keep or break them.
@@ -11,47 +12,29 @@ Sources, mixed by the weights of the configuration:
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
 
-from mlb_offline.judge.annotation import Criterion, Family
+from mlb_offline.judge.annotation import Criterion
 from mlb_offline.judge.evidence import Answer, coverage
 from mlb_offline.judge.lexicon import Lexicon
 from mlb_offline.judge.training.corpora import Document
+from mlb_offline.judge.training.edits import edited, renamed
+from mlb_offline.judge.training.lesson import Lesson, differing, everywhere, point
 from mlb_offline.judge.training.material import Group, Material
 from mlb_offline.judge.wording import plain
 
-Batch = list[Criterion]
-_CLAUSES = re.compile(r"[。;！!?？,，\n]+")
-_DIGITS = re.compile(r"\d+(?:\.\d+)?")
+Batch = list[Lesson]
 _TOPICS = ("诊断", "诊断依据", "推荐检查", "解释依据", "现病史", "既往史", "主诉")
-_SIDES = (
-    ("左", "右"),
-    ("右", "左"),
-    ("上", "下"),
-    ("下", "上"),
-    ("双侧", "左侧"),
-    ("升高", "降低"),
-    ("降低", "升高"),
-    ("增加", "减少"),
-    ("急性", "慢性"),
-    ("慢性", "急性"),
-    ("阳性", "阴性"),
-    ("阴性", "阳性"),
-    ("近端", "远端"),
-    ("加重", "减轻"),
-    ("良性", "恶性"),
-    ("男", "女"),
-    ("女", "男"),
-    ("父", "母"),
-    ("母", "父"),
-    ("轻度", "重度"),
-)
-_AFFIRMED = (("有", "无"), ("可见", "未见"), ("出现", "未出现"), ("伴", "不伴"), ("存在", "不存在"))
+SOURCES = ("cases", "conduct", "groups", "lexicon", "corpora")
+FIXED_QUESTIONS = 3
+"""Of an ethics answer's six criteria so many are taught at a time: they share nearly all of their tokens."""
+LONG_EVERY = 12
+"""Every so many batches one has few answers, each far longer than most: several put together."""
+LONG_ANSWERS = 3
 
 
 class Generator:
@@ -61,7 +44,7 @@ class Generator:
         material: one side of the split; the other side's cases and groups are never used.
         documents: of the corpora, of the same side.
         lexicon: names of concepts.
-        weights: of the four sources.
+        weights: of the five sources.
         seed: another seed gives other examples.
     """
 
@@ -74,8 +57,10 @@ class Generator:
         seed: int,
     ) -> None:
         self._lexicon, self._seed = lexicon, seed
-        self._cases = _by_answer(material.criteria)
-        self._near = _by_specialty(material.criteria)
+        lessons = [_lesson(one) for one in material.criteria]
+        self._cases = _by_answer([one for one in lessons if one.family == "points"])
+        self._conduct = _by_answer([one for one in lessons if one.family != "points"])
+        self._near = _by_specialty(lessons)
         self._groups = material.groups
         self._by_place: dict[tuple[str, str], list[Group]] = defaultdict(list)
         for group in material.groups:
@@ -86,6 +71,7 @@ class Generator:
         self._terms = [index for index, concept in enumerate(lexicon.concepts, start=1) if concept.aliases]
         makers: dict[str, tuple[Callable[[Random], Batch], bool]] = {
             "cases": (self._case, bool(self._cases)),
+            "conduct": (self._judged, bool(self._conduct)),
             "groups": (self._composed, bool(self._groups)),
             "lexicon": (self._listed, len(self._terms) > 20),
             "corpora": (self._edited, bool(self._passages)),
@@ -97,49 +83,45 @@ class Generator:
     def batch(self, number: int, answers: int) -> Batch:
         """The criteria of ``answers`` answers; the same for the same number."""
         rng = Random(f"{self._seed}/{number}")  # noqa: S311 - not for secrets
+        long = number % LONG_EVERY == LONG_EVERY - 1
         made: Batch = []
-        for index in range(answers):
-            maker = rng.choices(self._makers, self._weights)[0]
-            kept = maker(rng) if maker == self._case else _without_contradictions(maker(rng))
-            made += [replace(one, answer_id=f"{number}/{index}") for one in kept]
+        for index in range(min(answers, LONG_ANSWERS) if long else answers):
+            some = rng.choices(self._makers, self._weights)[0](rng)
+            if long and some and some[0].family == "points":
+                some = _joined([some, *(self._composed(rng) for _ in range(rng.randint(1, 5)) if self._groups)], rng)
+            made += [replace(one, answer_id=f"{number}/{index}") for one in some]
         return made
 
     # cases
 
     def _case(self, rng: Random) -> Batch:
-        criteria = list(rng.choice(self._cases))
-        if criteria[0].family != "points":
-            return criteria
-        answer = self._renamed(criteria[0].answer, rng) if rng.random() < 0.25 else criteria[0].answer
-        made = [
-            replace(one, answer=answer, text=self._renamed(one.text, rng) if rng.random() < 0.25 else one.text)
-            for one in criteria
-        ]
-        made += [self._foreign(made[0], rng) for _ in range(rng.choice((0, 1, 1, 2)))]
-        return made
+        lessons = rng.choice(self._cases)
+        answer = renamed(lessons[0].answer, self._lexicon, rng) if rng.random() < 0.25 else lessons[0].answer
+        made = [replace(self._reworded(one, rng), answer=answer) for one in lessons]
+        return made + [self._foreign(made[0], rng) for _ in range(rng.choice((0, 1, 1, 2)))]
 
-    def _foreign(self, like: Criterion, rng: Random) -> Criterion:
+    def _reworded(self, one: Lesson, rng: Random) -> Lesson:
+        """Sometimes the point with another name of a concept; where it fails is then unknown, for places move."""
+        if rng.random() >= 0.25:
+            return one
+        return replace(one, text=renamed(one.text, self._lexicon, rng), faults=() if one.label else None)
+
+    def _foreign(self, like: Lesson, rng: Random) -> Lesson:
         """A point of another case that this answer does not have: its characters are mostly not there."""
         answer = Answer(like.answer, self._lexicon)
         pool = self._near[like.dataset, like.specialty] if rng.random() < 0.7 else self._near[like.dataset, ""]
         for _ in range(8):
             one = rng.choice(pool)
-            if (
-                one.concept != like.concept
-                and coverage(answer.pieces(plain(one.text))) < 0.5
-                and "不详" not in one.text
-            ):
-                return replace(one, answer=like.answer, answer_id=like.answer_id, label=False, kind="omission")
+            if one.concept != like.concept and coverage(answer.pieces(one.text)) < 0.4 and "不详" not in one.text:
+                faults = everywhere(one.text)
+                return replace(one, answer=like.answer, label=False, kind="omission", faults=faults)
         return like
 
-    def _renamed(self, text: str, rng: Random) -> str:
-        """The text with one term replaced by another name of the same concept."""
-        spans = [span for span in self._lexicon.spans(text) if not text[span.start : span.end].isascii()]
-        spans = [span for span in spans if self._lexicon[span.concept].category not in {"phrase", "person", "body"}]
-        if not spans:
-            return text
-        span = rng.choice(spans)
-        return text[: span.start] + rng.choice(self._lexicon[span.concept].names) + text[span.end :]
+    # conduct
+
+    def _judged(self, rng: Random) -> Batch:
+        lessons = rng.choice(self._conduct)
+        return rng.sample(lessons, min(FIXED_QUESTIONS, len(lessons)))
 
     # groups
 
@@ -151,16 +133,16 @@ class Generator:
         said = [_Said(group, rng) for group in chosen]
         rng.shuffle(said)
         answer = _written(first.dataset, [one.statement for one in said], rng)
-        made: list[tuple[Group, str, bool, str]] = []
-        for one in said:
-            made += one.criteria(rng)
+        made = [lesson for one in said for lesson in one.criteria(answer, rng)]
         made = rng.sample(made, min(len(made), 6))
-        made += [_conjoined(said, rng)] if len(said) > 1 and rng.random() < 0.4 else []
+        if len(said) > 1 and rng.random() < 0.4:
+            made.append(_conjoined(answer, said, rng))
         absent = [group for group in rng.sample(self._groups, min(4, len(self._groups))) if group not in chosen]
         near = [group for group in pool if group not in chosen]
         for group in ([rng.choice(near)] if near else []) + absent[:1]:
-            made.append((group, rng.choice((*group.same, *group.less)), False, "omission"))
-        return [_point(answer, group.dataset, group.topic, text, label, kind) for group, text, label, kind in made]
+            text = rng.choice((*group.same, *group.less))
+            made.append(_of_group(answer, group, text, False, "omission", everywhere(text)))
+        return _without_contradictions(made)
 
     # lexicon
 
@@ -186,7 +168,11 @@ class Generator:
         lacking = [number for number in numbers if number not in chosen and not self._implied(number, chosen)]
         made += [(rng.choice(self._lexicon[number].names), False, "omission") for number in lacking[: len(chosen)]]
         rng.shuffle(made)
-        return [_point(answer, dataset, rng.choice(_TOPICS), text, label, kind) for text, label, kind in made[:6]]
+        lessons = [
+            point(answer, dataset, rng.choice(_TOPICS), text, label, kind, None if label else everywhere(text))
+            for text, label, kind in made[:6]
+        ]
+        return _without_contradictions(lessons)
 
     def _implied(self, number: int, chosen: Sequence[int]) -> bool:
         return any(number == one or number in self._lexicon.parents(one) for one in chosen)
@@ -195,44 +181,26 @@ class Generator:
 
     def _edited(self, rng: Random) -> Batch:
         passage, other = rng.choice(self._passages), rng.choice(self._passages)
-        clauses = [clause for clause in _CLAUSES.split(passage) if 6 <= len(clause) <= 40]
-        foreign = [clause for clause in _CLAUSES.split(other) if 6 <= len(clause) <= 40]
-        made: list[tuple[str, bool, str]] = []
-        for clause in rng.sample(clauses, min(3, len(clauses))):
-            kept = self._renamed(_trimmed(clause, rng), rng) if rng.random() < 0.7 else clause
-            made.append((kept, True, "paraphrase"))
-            broken = self._broken(clause, passage, rng)
-            made += [broken] if broken else []
-        made += [(clause, False, "omission") for clause in foreign[:1] if clause not in passage]
-        if clauses and foreign and foreign[-1] not in passage:
-            made.append((f"{rng.choice(clauses)},{foreign[-1]}", False, "half"))
-        dataset = rng.choice(("MADiagnosis", "MAInspection", "MARecord"))
-        return [_point(passage, dataset, rng.choice(_TOPICS), text, label, kind) for text, label, kind in made]
-
-    def _broken(self, clause: str, passage: str, rng: Random) -> tuple[str, bool, str] | None:
-        numbers = [match for match in _DIGITS.finditer(clause) if len(match[0]) < 6]
-        swaps = [(old, new, "side") for old, new in _SIDES if old in clause]
-        swaps += [(old, new, "negation") for old, new in _AFFIRMED if old in clause and new not in clause]
-        spans = [span for span in self._lexicon.spans(clause) if self._lexicon.confusable(span.concept)]
-        ways: list[Callable[[], tuple[str, str]]] = []
-        if numbers:
-            ways.append(lambda: (_other_number(clause, rng.choice(numbers), rng), "number"))
-        if swaps:
-            old, new, kind = rng.choice(swaps)
-            ways.append(lambda: (clause.replace(old, new, 1), kind))
-        if spans:
-            span = rng.choice(spans)
-            name = self._lexicon[rng.choice(self._lexicon.confusable(span.concept))].term
-            ways.append(lambda: (clause[: span.start] + name + clause[span.end :], "disease"))
-        if not ways:
-            return None
-        text, kind = rng.choice(ways)()
-        return None if text in passage else (text, False, kind)
+        return _without_contradictions(edited(passage, other, self._lexicon, rng))
 
 
-def _without_contradictions(criteria: Batch) -> Batch:
+def _lesson(one: Criterion) -> Lesson:
+    text = plain(one.text) if one.family == "points" else one.text
+    return Lesson(**{**vars(one), "text": text}, faults=() if one.label else None)
+
+
+def _joined(parts: Sequence[Batch], rng: Random) -> Batch:
+    """The criteria of the first part on all parts' answers, one after another in any order."""
+    answers = [part[0].answer for part in parts if part]
+    rng.shuffle(answers)
+    answer = "\n".join(answers)
+    return _without_contradictions([replace(one, answer=answer) for one in parts[0]])
+
+
+def _without_contradictions(criteria: Sequence[Lesson]) -> Batch:
     """Those that are not called 否 although their very words stand in the answer, by another group or a longer term."""
-    return [one for one in criteria if one.label or plain(one.text) not in plain(one.answer)]
+    answers = {one.answer: plain(one.answer) for one in criteria}
+    return [one for one in criteria if one.label or one.text not in answers[one.answer]]
 
 
 class _Said:
@@ -257,30 +225,39 @@ class _Said:
         """Whether the whole fact is said."""
         return self.kind in {"same", "more"}
 
-    def criteria(self, rng: Random) -> list[tuple[Group, str, bool, str]]:
-        group = self.group
-        reworded = [one for one in group.same if one != self.statement] or list(group.same)
+    def criteria(self, answer: str, rng: Random) -> Batch:
+        """Points on what is said: the same in other words, what follows, what does not."""
+        group, said = self.group, self.statement
+        reworded = [one for one in group.same if one != said] or list(group.same)
         if not self.full:
-            made = [(group, rng.choice(group.same), False, "half" if self.kind == "less" else self.kind)]
-            return [*made, (group, self.statement, True, "verbatim")] if rng.random() < 0.3 else made
-        made = [(group, rng.choice(reworded), True, "paraphrase")]
+            text, kind = rng.choice(group.same), "half" if self.kind == "less" else self.kind
+            made = [_of_group(answer, group, text, False, kind, differing(text, said))]
+            return [*made, _of_group(answer, group, said, True, "verbatim")] if rng.random() < 0.3 else made
+        made = [_of_group(answer, group, rng.choice(reworded), True, "paraphrase")]
         if group.less and rng.random() < 0.5:
-            made.append((group, rng.choice(group.less), True, "entailed"))
-        others = [
-            one for one in group.other if one[1] != self.statement and not (self.kind == "more" and one[0] == "more")
-        ]
+            made.append(_of_group(answer, group, rng.choice(group.less), True, "entailed"))
+        others = [one for one in group.other if one[1] != said and not (self.kind == "more" and one[0] == "more")]
         if others and rng.random() < 0.75:
             kind, text = rng.choice(others)
-            made.append((group, text, False, "half" if kind == "more" else kind))
+            faults = max((differing(text, one) for one in group.same), key=lambda one: -len(one or text))
+            made.append(_of_group(answer, group, text, False, "half" if kind == "more" else kind, faults))
         return made
 
 
-def _conjoined(said: Sequence[_Said], rng: Random) -> tuple[Group, str, bool, str]:
+def _of_group(  # noqa: PLR0917 - a row of the annotation layout
+    answer: str, group: Group, text: str, label: bool, kind: str, faults: tuple[int, ...] | None = None
+) -> Lesson:
+    return point(answer, group.dataset, group.topic, text, label, kind, faults)
+
+
+def _conjoined(answer: str, said: Sequence[_Said], rng: Random) -> Lesson:
+    """A point of two facts: 是 where both are said in full."""
     one, two = rng.sample(list(said), 2)
-    joint = rng.choice(("，", "，并", "，且", "；", "、"))
-    left, right = rng.choice(one.group.same), rng.choice(two.group.same)
+    joint = rng.choice((",", ",并", ",且", ";", "、"))
+    left, right = (plain(rng.choice(part.group.same)).rstrip("。") for part in (one, two))
+    text = f"{left}{joint}{right}"
     whole = one.full and two.full
-    return one.group, f"{left.rstrip('。')}{joint}{right}", whole, "paraphrase" if whole else "half"
+    return _of_group(answer, one.group, text, whole, "paraphrase" if whole else "half")
 
 
 _SHAPES: Mapping[str, Sequence[str]] = {
@@ -314,37 +291,15 @@ def _framed(name: str, rng: Random) -> str:
     return f"{before}{name}{after}"
 
 
-def _trimmed(clause: str, rng: Random) -> str:
-    """The clause without words that carry nothing."""
-    words = ("建议", "应该", "一般", "可以", "需要", "可能", "您好", "你好", "您", "你", "的", "了")
-    for word in rng.sample(words, 4):
-        clause = clause.replace(word, "", 1) if len(clause) > 8 else clause
-    return clause
-
-
-def _other_number(clause: str, match: re.Match[str], rng: Random) -> str:
-    value = float(match[0])
-    new = rng.choice((value * 2, value + 1, value * 10, value / 2, value + 5))
-    text = f"{new:.1f}" if "." in match[0] else str(int(new) if int(new) != value else int(value) + 3)
-    return clause[: match.start()] + text + clause[match.end() :]
-
-
-def _point(  # noqa: PLR0917 - a row of the annotation layout
-    answer: str, dataset: str, topic: str, text: str, label: bool, kind: str
-) -> Criterion:
-    family: Family = "points"
-    return Criterion("", "", family, dataset, "point", topic, text, "", answer, label, kind)
-
-
-def _by_answer(criteria: Sequence[Criterion]) -> list[list[Criterion]]:
-    answers: dict[str, list[Criterion]] = defaultdict(list)
+def _by_answer(criteria: Sequence[Lesson]) -> list[Batch]:
+    answers: dict[str, Batch] = defaultdict(list)
     for one in criteria:
         answers[one.answer_id].append(one)
     return list(answers.values())
 
 
-def _by_specialty(criteria: Sequence[Criterion]) -> dict[tuple[str, str], list[Criterion]]:
-    near: dict[tuple[str, str], list[Criterion]] = defaultdict(list)
+def _by_specialty(criteria: Sequence[Lesson]) -> dict[tuple[str, str], Batch]:
+    near: dict[tuple[str, str], Batch] = defaultdict(list)
     for one in criteria:
         if one.family == "points":
             near[one.dataset, one.specialty].append(one)

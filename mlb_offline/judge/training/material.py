@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from mlb_offline.configuration import explain
 from mlb_offline.errors import InputError
+from mlb_offline.judge import lexicon as lexicons
 from mlb_offline.judge.annotation import Criterion, read_annotations
+from mlb_offline.judge.wording import plain
 from mlb_offline.language import tr
 
 DEVELOPMENT = 0.1
@@ -101,7 +103,9 @@ def held_out(key: str, share: float = DEVELOPMENT) -> bool:
 
 
 def read_material(folder: Path) -> tuple[Material, Material]:
-    """Training and development material. Cases go by their concept, so that no concept is on both sides.
+    """Training and development material: no concept and no statement is on both sides.
+
+    Cases go by their concept, under whatever name; groups that share a statement go together.
 
     Raises:
         InputError: the folder holds no such files, or one is faulty.
@@ -115,11 +119,35 @@ def read_material(folder: Path) -> tuple[Material, Material]:
         )
     criteria = [one for file in files if file.name != GROUPS for one in read_annotations(file)]
     groups = read_groups(folder / GROUPS) if (folder / GROUPS).is_file() else ()
-    return (
-        Material(_criteria(criteria, kept=False), tuple(one for one in groups if not held_out(one.id))),
-        Material(_criteria(criteria, kept=True), tuple(one for one in groups if held_out(one.id))),
-    )
+    keys = list(zip(groups, _shared_keys(groups), strict=True))
+
+    def side(*, kept: bool) -> Material:
+        return Material(
+            tuple(one for one in criteria if held_out(f"concept:{_concept(one)}") == kept),
+            tuple(group for group, key in keys if held_out(key) == kept),
+        )
+
+    return side(kept=False), side(kept=True)
 
 
-def _criteria(criteria: Iterable[Criterion], *, kept: bool) -> tuple[Criterion, ...]:
-    return tuple(one for one in criteria if held_out(f"concept:{one.concept or one.answer_id}") == kept)
+def _concept(one: Criterion) -> str:
+    """What a case is about, by the lexicon's term where it has one."""
+    number = lexicons.embedded().find(one.concept) if one.concept else 0
+    return lexicons.embedded()[number].term if number else one.concept or one.answer_id
+
+
+def _shared_keys(groups: Sequence[Group]) -> list[str]:
+    """For every group the id of the first that it shares a statement with, directly or through others."""
+    parent = list(range(len(groups)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = index = parent[parent[index]]
+        return index
+
+    first: dict[str, int] = {}
+    for index, group in enumerate(groups):
+        for statement in (*group.same, *group.less, *(text for _, text in group.other)):
+            low, high = sorted((root(index), root(first.setdefault(plain(statement), index))))
+            parent[high] = low
+    return [groups[root(index)].id for index in range(len(groups))]

@@ -1,11 +1,11 @@
-"""A judge's training from start to end: pretraining on the corpora, then verdicts; both resumable."""
+"""A judge's training from start to end: verdicts on passages of the corpora, then on all sources; both resumable."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -14,26 +14,29 @@ import torch
 
 from mlb_offline.errors import InputError
 from mlb_offline.judge import lexicon as lexicons
-from mlb_offline.judge.rendering import VERSION, aligner_vocabulary
+from mlb_offline.judge.rendering import aligner_vocabulary
 from mlb_offline.judge.training import checkpoint
 from mlb_offline.judge.training.aligner import Aligner, AlignerShape
-from mlb_offline.judge.training.config import Pretraining, Role, TrainingConfig, Tuning
+from mlb_offline.judge.training.config import Stage, TrainingConfig
 from mlb_offline.judge.training.corpora import Document, read_documents
 from mlb_offline.judge.training.decoder import Decoder, DecoderShape
-from mlb_offline.judge.training.generator import Generator
+from mlb_offline.judge.training.generator import SOURCES, Generator
 from mlb_offline.judge.training.loop import Progress, Schedule, train
 from mlb_offline.judge.training.material import Material, read_material
-from mlb_offline.judge.training.pretraining import hidden_character_loss, next_character_loss, packed
-from mlb_offline.judge.training.tuning import Reader, aligner_loss, decoder_loss, thinned
+from mlb_offline.judge.training.tuning import Reader, aligner_loss, decoder_loss
 from mlb_offline.judge.training.writing import make_folder, write_whole
 from mlb_offline.judge.vocabulary import Vocabulary, common_characters
 from mlb_offline.language import tr
 
 RoleName = Literal["a", "b"]
-PRETRAINING_CODE = ("decoder.py", "aligner.py", "loop.py", "pretraining.py")
-TUNING_CODE = ("tuning.py", "generator.py", "material.py")
-"""Modules that decide what a stage computes; their bytes are part of its key. What the networks are shown is in the key
-by ``rendering.VERSION``, which changes with evidence, wording and rendering."""
+StageName = Literal["pretraining", "tuning"]
+STAGES: tuple[StageName, ...] = ("pretraining", "tuning")
+NETWORKS: Mapping[RoleName, str] = {"a": "training/decoder.py", "b": "training/aligner.py"}
+CODE = (
+    *("evidence.py", "lexicon.py", "polarity.py", "rendering.py", "vocabulary.py", "wording.py"),
+    *(f"training/{name}.py" for name in ("edits", "generator", "lesson", "loop", "material", "tuning")),
+)
+"""Modules that decide what a stage computes, with that of the network; their bytes are part of its key."""
 
 CHARACTERS = "characters.txt"
 
@@ -48,14 +51,13 @@ class Sources:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything read and split, ready for both stages, and the digests of what each of them reads."""
+    """Everything read and split, ready for both stages, and a digest of all that they read."""
 
     documents: tuple[Document, ...]
     train: Material
     development: Material
     reader: Reader
-    corpora_digest: str
-    material_digest: str
+    digest: str
 
 
 def prepare(sources: Sources) -> Prepared:
@@ -68,15 +70,13 @@ def prepare(sources: Sources) -> Prepared:
     learnt, development = read_material(sources.material)
     _require_both_verdicts(sources.material, learnt, development)
     vocabulary = Vocabulary(common_characters(text for one in documents for text in one.passages))
-    corpora, material = hashlib.sha256(), hashlib.sha256(lexicons.embedded_sha256().encode())
+    digest = hashlib.sha256(lexicons.embedded_sha256().encode())
     for one in documents:
-        corpora.update("\n".join(one.passages).encode())
-    for criterion in learnt.criteria:
-        material.update(json.dumps(asdict(criterion), ensure_ascii=False).encode())
-    for group in learnt.groups:
-        material.update(json.dumps(asdict(group), ensure_ascii=False).encode())
+        digest.update("\n".join(one.passages).encode())
+    for row in (*map(vars, learnt.criteria), *map(vars, learnt.groups)):
+        digest.update(json.dumps(row, ensure_ascii=False).encode())
     reader = Reader(lexicons.embedded(), vocabulary)
-    return Prepared(documents, learnt, development, reader, corpora.hexdigest(), material.hexdigest())
+    return Prepared(documents, learnt, development, reader, digest.hexdigest())
 
 
 def _require_both_verdicts(folder: Path, *sides: Material) -> None:
@@ -93,24 +93,16 @@ def _require_both_verdicts(folder: Path, *sides: Material) -> None:
             )
 
 
-def _key(config: TrainingConfig, code: Sequence[str], *parts: object) -> str:
-    digest = hashlib.sha256()
-    for name in code:
-        digest.update(files("mlb_offline.judge.training").joinpath(name).read_bytes())
-    told = [VERSION, config.half, config.threads, config.device, [str(part) for part in parts]]
-    return hashlib.sha256(json.dumps([digest.hexdigest(), told]).encode()).hexdigest()
-
-
-def pretraining_key(config: TrainingConfig, prepared: Prepared, name: RoleName) -> str:
-    """The digest of all that decides a pretraining."""
+def stage_key(config: TrainingConfig, prepared: Prepared, name: RoleName, stage: StageName) -> str:
+    """The digest of all that decides what a stage leaves, the stages before it included."""
+    digest = hashlib.sha256(prepared.digest.encode())
+    for module in (NETWORKS[name], *CODE):
+        digest.update(files("mlb_offline.judge").joinpath(module).read_bytes())
     sizes, role = (config.decoder, config.a) if name == "a" else (config.aligner, config.b)
-    return _key(config, PRETRAINING_CODE, name, prepared.corpora_digest, sizes, role.pretraining, role.seed)
-
-
-def tuning_key(config: TrainingConfig, prepared: Prepared, name: RoleName) -> str:
-    """The digest of all that decides a tuning, its pretraining included."""
-    tuning = config.a.tuning if name == "a" else config.b.tuning
-    return _key(config, TUNING_CODE, pretraining_key(config, prepared, name), prepared.material_digest, tuning)
+    parts = [getattr(role, one) for one in STAGES[: STAGES.index(stage) + 1]]
+    told = [name, config.half, config.threads, config.device, role.seed, *(one.model_dump() for one in (sizes, *parts))]
+    digest.update(json.dumps(told).encode())
+    return digest.hexdigest()
 
 
 def new_decoder(config: TrainingConfig, reader: Reader) -> Decoder:
@@ -161,87 +153,39 @@ def _same_vocabulary(out: Path, prepared: Prepared) -> bool:
     return file.is_file() and file.read_bytes() == "".join(prepared.reader.vocabulary.characters).encode()
 
 
-def _pretraining_schedule(config: TrainingConfig, part: Pretraining, rows: int) -> Schedule:
-    steps = max(1, int(part.epochs * (rows // part.batch)))
-    return Schedule(steps, part.rate, part.warm, part.decay, config.every, config.half)
-
-
-def _generator(prepared: Prepared, role: Role) -> Generator:
-    weights = {name: getattr(role.tuning, name) for name in ("cases", "groups", "lexicon", "corpora")}
-    return Generator(prepared.train, prepared.documents, prepared.reader.lexicon, weights, role.seed)
-
-
-def _tuning_schedule(config: TrainingConfig, part: Tuning) -> Schedule:
-    return Schedule(part.steps, part.rate, part.warm, part.decay, config.every, config.half)
-
-
-def train_a(config: TrainingConfig, prepared: Prepared, out: Path, progress: Progress) -> Decoder:
-    """Train judge A, or go on where it was stopped.
+def train_judge(
+    name: RoleName, config: TrainingConfig, prepared: Prepared, out: Path, progress: Progress
+) -> Decoder | Aligner:
+    """Train a judge, or go on where it was stopped; its last checkpoint is ``<name>.pt``.
 
     Raises:
         InputError: a checkpoint cannot be read or written.
     """
-    role, reader = config.a, prepared.reader
-    model = new_decoder(config, reader).to(config.device)
-    rows = packed(list(prepared.documents), reader.vocabulary, length=role.pretraining.length, seed=role.seed)
-    train(
-        "a-pretraining",
-        model,
-        lambda step: next_character_loss(model, rows, step, role.pretraining.batch, role.seed),
-        _pretraining_schedule(config, role.pretraining, len(rows)),
-        file=out / "a-pretraining.pt",
-        key=pretraining_key(config, prepared, "a"),
-        seed=role.seed,
-        progress=progress,
-    )
-    generator, part = _generator(prepared, role), role.tuning
+    role = config.a if name == "a" else config.b
+    model = (new_decoder if name == "a" else new_aligner)(config, prepared.reader).to(config.device)
+    for stage in STAGES:
+        part: Stage = getattr(role, stage)
+        train(
+            f"{name}-{stage}",
+            model,
+            _losses_of(model, prepared, part, role.seed),
+            Schedule(part.steps, part.rate, part.warm, part.decay, config.every, config.half),
+            file=out / (f"{name}.pt" if stage == STAGES[-1] else f"{name}-{stage}.pt"),
+            key=stage_key(config, prepared, name, stage),
+            seed=role.seed,
+            progress=progress,
+        )
+    return model
+
+
+def _losses_of(model: Decoder | Aligner, prepared: Prepared, part: Stage, seed: int) -> Callable[[int], torch.Tensor]:
+    weights = {name: getattr(part, name) for name in SOURCES}
+    generator = Generator(prepared.train, prepared.documents, prepared.reader.lexicon, weights, seed)
 
     def loss(step: int) -> torch.Tensor:
-        batch = thinned(generator.batch(step, part.answers), f"{role.seed}/{step}")
-        return decoder_loss(model, reader, batch, drop=part.drop)
+        lessons = generator.batch(step, part.answers)
+        if isinstance(model, Decoder):
+            return decoder_loss(model, prepared.reader, lessons, drop=part.drop, support=part.support)
+        return aligner_loss(model, prepared.reader, lessons, drop=part.drop, support=part.support)
 
-    train(
-        "a-tuning",
-        model,
-        loss,
-        _tuning_schedule(config, part),
-        file=out / "a.pt",
-        key=tuning_key(config, prepared, "a"),
-        seed=role.seed,
-        progress=progress,
-    )
-    return model
-
-
-def train_b(config: TrainingConfig, prepared: Prepared, out: Path, progress: Progress) -> Aligner:
-    """Train judge B, or go on where it was stopped.
-
-    Raises:
-        InputError: a checkpoint cannot be read or written.
-    """
-    role, reader = config.b, prepared.reader
-    model = new_aligner(config, reader).to(config.device)
-    rows = packed(list(prepared.documents), reader.vocabulary, length=role.pretraining.length, seed=role.seed)
-    mask = aligner_vocabulary(reader.vocabulary) - 1
-    train(
-        "b-pretraining",
-        model.encoder,
-        lambda step: hidden_character_loss(model.encoder, rows, step, role.pretraining.batch, role.seed, mask=mask),
-        _pretraining_schedule(config, role.pretraining, len(rows)),
-        file=out / "b-pretraining.pt",
-        key=pretraining_key(config, prepared, "b"),
-        seed=role.seed,
-        progress=progress,
-    )
-    generator, part = _generator(prepared, role), role.tuning
-    train(
-        "b-tuning",
-        model,
-        lambda step: aligner_loss(model, reader, generator.batch(step, part.answers), drop=part.drop),
-        _tuning_schedule(config, part),
-        file=out / "b.pt",
-        key=tuning_key(config, prepared, "b"),
-        seed=role.seed,
-        progress=progress,
-    )
-    return model
+    return loss

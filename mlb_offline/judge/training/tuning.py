@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,16 +11,26 @@ import torch
 from torch.nn import functional
 
 from mlb_offline.judge.annotation import Criterion
-from mlb_offline.judge.evidence import Answer
+from mlb_offline.judge.evidence import Answer, Mark
 from mlb_offline.judge.lexicon import Lexicon
-from mlb_offline.judge.rendering import Side, aligner_answer, aligner_criterion, decoder_parts, padded
+from mlb_offline.judge.rendering import (
+    CONTEXT,
+    Side,
+    aligner_answer,
+    aligner_criterion,
+    decoder_ids,
+    decoder_parts,
+    padded,
+    shown_topic,
+)
 from mlb_offline.judge.training.aligner import Aligner
 from mlb_offline.judge.training.decoder import Decoder
+from mlb_offline.judge.training.lesson import Lesson
 from mlb_offline.judge.vocabulary import NO, YES, Vocabulary
 
-FIXED_QUESTIONS = 3
-"""Of an ethics answer's six criteria so many are taught at a time: they share nearly all of their tokens."""
-
+UNKNOWN_TARGET = math.nan
+SUPPORTED, UNSUPPORTED = f"<{Mark.SAME}>", f"<{Mark.MISSING}>"
+"""Tokens whose rows of the embedding tell, in training, a character that the answer supports from one it does not."""
 
 WIDEST = 1.6
 """Of prompts that go together the longest has at most so many times the tokens of the shortest."""
@@ -38,53 +48,91 @@ class Reader:
         return Answer(text, self.lexicon)
 
 
-def thinned(criteria: Sequence[Criterion], seed: str) -> list[Criterion]:
-    """The criteria with at most ``FIXED_QUESTIONS`` of each ethics answer."""
-    rng = random.Random(seed)  # noqa: S311 - not for secrets
-    ethics = {one.answer_id for one in criteria if one.family == "ethics"}
-    kept = {
-        (answer, name)
-        for answer in sorted(ethics)
-        for name in rng.sample([one.name for one in criteria if one.answer_id == answer], FIXED_QUESTIONS)
-    }
-    return [one for one in criteria if one.family != "ethics" or (one.answer_id, one.name) in kept]
-
-
-def labels_of(criteria: Sequence[Criterion]) -> torch.Tensor:
-    """1.0 for 是."""
-    return torch.tensor([float(one.label) for one in criteria])
-
-
 def decoder_tokens(reader: Reader, criteria: Sequence[Criterion]) -> list[list[int]]:
     """Judge A's prompts as token ids."""
     answers = {one.answer: reader.answer(one.answer) for one in criteria}
-    return [reader.vocabulary.encode(decoder_parts(one, answers[one.answer])) for one in criteria]
+    return [decoder_ids(one, answers[one.answer], reader.vocabulary) for one in criteria]
 
 
-def decoder_logits(model: Decoder, reader: Reader, rows: Sequence[list[int]], *, drop: float = 0.0) -> torch.Tensor:
+def decoder_logits(model: Decoder, reader: Reader, rows: Sequence[list[int]]) -> torch.Tensor:
     """Log-odds (rows,) of prompts; they are padded at the end and read at their last token."""
-    rows = [row[-model.shape.context :] for row in rows]
-    device = model.token_embd.weight.device
-    hidden = model(torch.tensor(padded(rows), device=device), drop=drop)
-    last = torch.tensor([len(row) - 1 for row in rows], device=device)
+    return _verdicts(model, reader, model(_batch(model, rows)), rows)
+
+
+def _batch(model: Decoder, rows: Sequence[list[int]]) -> torch.Tensor:
+    return torch.tensor(padded(rows), device=model.token_embd.weight.device)
+
+
+def _verdicts(model: Decoder, reader: Reader, hidden: torch.Tensor, rows: Sequence[list[int]]) -> torch.Tensor:
+    last = torch.tensor([len(row) - 1 for row in rows], device=hidden.device)
     ids = reader.vocabulary.ids
-    return model.verdict(hidden[torch.arange(len(rows), device=device), last], ids[YES], ids[NO])
+    return model.log_odds(hidden[torch.arange(len(rows), device=hidden.device), last], ids[YES], ids[NO])
 
 
-def decoder_loss(model: Decoder, reader: Reader, criteria: Sequence[Criterion], *, drop: float) -> torch.Tensor:
-    """Mean binary cross-entropy; the batch is cut into parts of like length to save padding."""
-    rows = sorted(zip(decoder_tokens(reader, criteria), labels_of(criteria), strict=True), key=lambda row: len(row[0]))
-    parts: list[list[tuple[list[int], torch.Tensor]]] = [[]]
+@dataclass(frozen=True)
+class Row:
+    """A prompt, its verdict, and for every token whether the answer supports the point's character (nan: no target)."""
+
+    ids: list[int]
+    label: float
+    supported: list[float]
+
+
+def decoder_row(lesson: Lesson, answer: Answer, vocabulary: Vocabulary) -> Row:
+    """Judge A's prompt for a lesson, and what is asked after its characters."""
+    ids: list[int] = []
+    supported: list[float] = []
+    position = 0
+    for part in decoder_parts(lesson, answer):
+        for piece in (part.text,) if part.control else part.text:
+            tokens = vocabulary.encode([(piece, part.control)])
+            known = part.point and lesson.faults is not None
+            target = float(position not in (lesson.faults or ())) if known else UNKNOWN_TARGET
+            position += part.point
+            ids += tokens
+            supported += [UNKNOWN_TARGET] * (len(tokens) - 1) + [target]
+    return Row(ids[-CONTEXT:], float(lesson.label), supported[-CONTEXT:])
+
+
+def decoder_loss(
+    model: Decoder, reader: Reader, lessons: Sequence[Lesson], *, drop: float, support: float
+) -> torch.Tensor:
+    """Mean binary cross-entropy of the verdicts, and ``support`` times that of the characters whose fault is known.
+
+    The batch is cut into parts of like length to save padding.
+    """
+    answers = {one.answer: reader.answer(one.answer) for one in lessons}
+    rows = [decoder_row(one, answers[one.answer], reader.vocabulary) for one in lessons]
+    rows.sort(key=lambda row: len(row.ids))
+    parts: list[list[Row]] = [[]]
     for row in rows:
-        if parts[-1] and len(row[0]) > WIDEST * len(parts[-1][0][0]):
+        if parts[-1] and len(row.ids) > WIDEST * len(parts[-1][0].ids):
             parts.append([])
         parts[-1].append(row)
-    losses = []
-    for part in parts:
-        logits = decoder_logits(model, reader, [row for row, _ in part], drop=drop)
-        truth = torch.stack([label for _, label in part]).to(logits.device)
-        losses.append(functional.binary_cross_entropy_with_logits(logits, truth, reduction="sum"))
-    return torch.stack(losses).sum() / len(rows)
+    found = [_decoder_part(model, reader, part, drop) for part in parts]
+    return _joint([one for one, _ in found], [one for _, one in found], support)
+
+
+def _decoder_part(
+    model: Decoder, reader: Reader, part: Sequence[Row], drop: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    rows = [row.ids for row in part]
+    hidden = model(_batch(model, rows), drop=drop)
+    verdicts = _losses(_verdicts(model, reader, hidden, rows), torch.tensor([row.label for row in part]))
+    wide = max(map(len, rows))
+    targets = torch.tensor([row.supported + [UNKNOWN_TARGET] * (wide - len(row.ids)) for row in part])
+    ids = reader.vocabulary.ids
+    characters = model.log_odds(hidden[~targets.isnan().to(hidden.device)], ids[SUPPORTED], ids[UNSUPPORTED])
+    return verdicts, _losses(characters, targets[~targets.isnan()])
+
+
+def _losses(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, truth.to(logits.device), reduction="none")
+
+
+def _joint(verdicts: Sequence[torch.Tensor], characters: Sequence[torch.Tensor], support: float) -> torch.Tensor:
+    every = torch.cat(list(characters))
+    return torch.cat(list(verdicts)).mean() + support * (every.sum() / max(1, every.numel()))
 
 
 Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
@@ -108,22 +156,37 @@ def _stacked(sides: Sequence[Side]) -> tuple[torch.Tensor, torch.Tensor, torch.T
     )
 
 
-def aligner_loss(model: Aligner, reader: Reader, criteria: Sequence[Criterion], *, drop: float) -> torch.Tensor:
-    """Mean binary cross-entropy of a batch; answers are encoded once, and short criteria go apart from long ones."""
+def aligner_loss(
+    model: Aligner, reader: Reader, lessons: Sequence[Lesson], *, drop: float, support: float
+) -> torch.Tensor:
+    """As ``decoder_loss``; answers are encoded once, and short criteria go apart from long ones."""
     device = model.nothing.device
-    order = sorted(criteria, key=lambda one: (one.name != "point", len(one.text)))
+    order = sorted(lessons, key=lambda one: (one.name != "point", len(one.text)))
     *answer, owner, ids, concepts, others = (tensor.to(device) for tensor in aligner_inputs(reader, order))
-    labels = labels_of(order).to(device)
     said = model.encoder(answer[0], drop)
     points = sum(one.name == "point" for one in order)
     edges = sorted({0, points // 2, points, len(order)})
-    losses = []
+    verdicts, characters = [], []
     for start, end in pairwise(edges):
         longest = max(8, int((ids[start:end] > 0).sum(dim=1).max()))
         criterion = (ids[start:end, :longest], concepts[start:end, :longest], others[start:end, :longest])
-        logits = model.verdicts(said, (answer[0], answer[1], answer[2]), owner[start:end], criterion, drop).float()
-        losses.append(functional.binary_cross_entropy_with_logits(logits, labels[start:end], reduction="sum"))
-    return torch.stack(losses).sum() / len(order)
+        compared = model.compared(said, (answer[0], answer[1], answer[2]), owner[start:end], criterion, drop)
+        logits = model.pooled(*compared).float()
+        verdicts.append(_losses(logits, torch.tensor([float(one.label) for one in order[start:end]])))
+        targets = torch.tensor([aligner_targets(one, longest) for one in order[start:end]])
+        told = ~targets.isnan()
+        characters.append(_losses(model.support(compared[0]).squeeze(-1).float()[told.to(device)], targets[told]))
+    return _joint(verdicts, characters, support)
+
+
+def aligner_targets(lesson: Lesson, longest: int) -> list[float]:
+    """For every character of topic and point whether the answer supports it; nan where that is unknown."""
+    targets = [UNKNOWN_TARGET] * longest
+    if lesson.name == "point" and lesson.faults is not None:
+        start = len(shown_topic(lesson)) + 1
+        for place in range(min(len(lesson.text), longest - start)):
+            targets[start + place] = float(place not in lesson.faults)
+    return targets
 
 
 class TorchJudge:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from random import Random
 
 import pytest
 from training_cases import corpus, material
@@ -13,14 +14,16 @@ from mlb_offline.judge.annotation import read_annotations
 from mlb_offline.judge.evidence import Answer
 from mlb_offline.judge.lexicon import embedded
 from mlb_offline.judge.training.corpora import read_documents
-from mlb_offline.judge.training.generator import Generator
+from mlb_offline.judge.training.edits import edited
+from mlb_offline.judge.training.generator import LONG_EVERY, Generator
+from mlb_offline.judge.training.lesson import differing, point
 from mlb_offline.judge.training.material import GROUPS, Material, read_groups, read_material
 from mlb_offline.judge.wording import plain
 
 REPOSITORY = Path(__file__).parents[3]
 SHIPPED = REPOSITORY / "models" / "src" / "criteria"
 TESTS = REPOSITORY / "tests" / "data" / "judge"
-MIX = {"cases": 1.0, "groups": 1.0, "lexicon": 1.0, "corpora": 1.0}
+MIX = {"cases": 1.0, "conduct": 1.0, "groups": 1.0, "lexicon": 1.0, "corpora": 1.0}
 
 
 def generator(tmp_path: Path, mix: dict[str, float], seed: int = 1) -> Generator:
@@ -82,6 +85,54 @@ def test_no_concept_and_no_group_is_on_both_sides(tmp_path: Path) -> None:
     assert kept.groups
 
 
+def test_no_statement_and_no_name_of_a_concept_is_on_both_sides_of_what_is_shipped() -> None:
+    sides = read_material(SHIPPED)
+    statements, concepts = [], []
+    for side in sides:
+        groups = side.groups
+        statements.append(
+            {plain(text) for one in groups for text in (*one.same, *one.less, *(other for _, other in one.other))}
+        )
+        concepts.append({embedded().find(one.concept) or one.concept for one in side.criteria if one.concept})
+    assert statements[0].isdisjoint(statements[1])
+    assert concepts[0].isdisjoint(concepts[1])
+    assert 0.05 < len(sides[1].groups) / sum(len(side.groups) for side in sides) < 0.2
+
+
+def test_a_lesson_knows_which_characters_fail() -> None:
+    assert differing("体温39.5℃,伴咳嗽", "体温38.5℃,伴咳嗽") == (3,)
+    assert differing("活动后胸骨后压榨样疼痛", "心电图未见异常") is None
+    assert differing("发热", "发热") is None
+    lesson = point("发热", "MARecord", "主诉", "发热三天", label=False, kind="duration", faults=(2, 3))
+    assert (lesson.text, lesson.faults) == ("发热3天", (2, 3))
+    assert point("发热", "MARecord", "主诉", "发热", label=True, kind="", faults=None).faults == ()
+
+
+@pytest.mark.parametrize("source", [name for name in MIX if name != "conduct"])
+def test_what_is_called_a_fault_lies_in_the_point_and_only_a_missing_point_has_one(tmp_path: Path, source: str) -> None:
+    made = generator(tmp_path, {source: 1.0}).batch(0, 60)
+    assert all(one.text == plain(one.text) for one in made)
+    assert all(set(one.faults or ()) <= set(range(len(one.text))) for one in made)
+    assert all((one.faults == ()) == one.label for one in made)
+
+
+def test_some_answers_are_far_longer_than_most(tmp_path: Path) -> None:
+    made = generator(tmp_path, MIX)
+    lengths = [max(len(one.answer) for one in made.batch(number, 6)) for number in range(LONG_EVERY * 3)]
+    usual = sorted(lengths)[len(lengths) // 2]
+    assert max(lengths[LONG_EVERY - 1 :: LONG_EVERY]) > 1.5 * usual
+
+
+@pytest.mark.parametrize(
+    ("clause", "impossible"),
+    [("每天早上左右散步", "下"), ("子女体健", "子男"), ("父母体健", "母母"), ("未出现皮疹", "未未出现")],
+)
+def test_an_edit_never_breaks_a_word(clause: str, impossible: str) -> None:
+    for seed in range(40):
+        made = edited(f"{clause},病程平稳", "另有其他内容可查", embedded(), Random(seed))
+        assert not [one.text for one in made if impossible in one.text]
+
+
 def test_the_same_seed_and_number_make_the_same_criteria_and_others_do_not(tmp_path: Path) -> None:
     first = generator(tmp_path, MIX).batch(3, 20)
     assert generator(tmp_path, MIX).batch(3, 20) == first
@@ -98,7 +149,7 @@ def test_every_source_makes_both_verdicts(tmp_path: Path, source: str) -> None:
 
 def test_a_composed_answer_holds_a_form_of_what_is_said_to_be_in_it(tmp_path: Path) -> None:
     learnt, _ = read_material(material(tmp_path / "material"))
-    forms = {text: group for group in learnt.groups for text in group.same}
+    forms = {plain(text): group for group in learnt.groups for text in group.same}
     for one in generator(tmp_path, {"groups": 1.0}).batch(0, 60):
         if one.kind == "paraphrase" and one.text in forms:
             group = forms[one.text]
@@ -109,7 +160,7 @@ def test_a_composed_answer_holds_a_form_of_what_is_said_to_be_in_it(tmp_path: Pa
 @pytest.mark.parametrize("source", list(MIX))
 def test_what_stands_in_the_answer_in_the_same_words_is_hardly_ever_called_missing(tmp_path: Path, source: str) -> None:
     made = [one for one in generator(tmp_path, {source: 1.0}).batch(0, 100) if not one.label]
-    there = [one.text for one in made if plain(one.text) in Answer(one.answer, embedded()).text]
+    there = [one.text for one in made if one.name == "point" and one.text in Answer(one.answer, embedded()).text]
     assert len(there) <= len(made) / 50
 
 

@@ -22,9 +22,10 @@ from mlb_offline.judge.training import checkpoint
 from mlb_offline.judge.training.command import Job, configuration, names_of, refuse_unused, train_small
 from mlb_offline.judge.training.config import load_config
 from mlb_offline.judge.training.finish import platt
+from mlb_offline.judge.training.lesson import point
 from mlb_offline.judge.training.loop import Schedule
-from mlb_offline.judge.training.stages import Prepared, Sources, new_decoder, prepare, train_a, train_b, trained
-from mlb_offline.judge.training.tuning import TorchJudge
+from mlb_offline.judge.training.stages import Prepared, RoleName, Sources, new_decoder, prepare, train_judge, trained
+from mlb_offline.judge.training.tuning import TorchJudge, aligner_targets, decoder_loss, decoder_row
 
 
 class StoppedError(Exception):
@@ -49,11 +50,10 @@ def state(job: Job, name: str) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("name", ["a", "b"])
 @pytest.mark.parametrize("stopped_in", ["pretraining", "tuning"])
 def test_a_training_that_is_killed_and_resumed_ends_with_the_same_weights(
-    job: Job, name: str, stopped_in: str, monkeypatch: pytest.MonkeyPatch
+    job: Job, name: RoleName, stopped_in: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, prepared = load_config(job.config), prepared_for(job)
-    run = train_a if name == "a" else train_b
-    run(config, prepared, job.out, quiet)
+    train_judge(name, config, prepared, job.out, quiet)
     broken = replace(job, out=job.out.with_name("broken"))
     save, saved = checkpoint.save, []
 
@@ -66,25 +66,25 @@ def test_a_training_that_is_killed_and_resumed_ends_with_the_same_weights(
     monkeypatch.setattr(checkpoint, "save", dying)
     monkeypatch.setattr("mlb_offline.judge.training.loop.time.monotonic", iter(range(10**6)).__next__)
     with pytest.raises(StoppedError):
-        run(config, prepared, broken.out, quiet)
+        train_judge(name, config, prepared, broken.out, quiet)
     monkeypatch.setattr(checkpoint, "save", save)
-    run(config, prepared, broken.out, quiet)
+    train_judge(name, config, prepared, broken.out, quiet)
     first, second = state(job, name), state(broken, name)
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
 def test_another_seed_gives_other_weights(job: Job) -> None:
     config, prepared = load_config(job.config), prepared_for(job)
-    train_a(config, prepared, job.out, quiet)
+    train_judge("a", config, prepared, job.out, quiet)
     other = config.model_copy(update={"a": config.a.model_copy(update={"seed": 7})})
-    train_a(other, prepared, job.out.with_name("other"), quiet)
+    train_judge("a", other, prepared, job.out.with_name("other"), quiet)
     elsewhere = state(replace(job, out=job.out.with_name("other")), "a")
     assert any(not torch.equal(value, elsewhere[key]) for key, value in state(job, "a").items())
 
 
 def test_a_checkpoint_of_another_training_or_network_is_refused(job: Job) -> None:
     config, prepared = load_config(job.config), prepared_for(job)
-    train_b(config, prepared, job.out, quiet)
+    train_judge("b", config, prepared, job.out, quiet)
     (job.out / "a.pt").write_bytes((job.out / "b.pt").read_bytes())
     with pytest.raises(InputError, match="another training"):
         trained("a", config, prepared, job.out)
@@ -98,7 +98,7 @@ def test_a_checkpoint_of_another_training_or_network_is_refused(job: Job) -> Non
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no", None])
 def test_a_damaged_checkpoint_is_refused(job: Job, damage: bytes | None) -> None:
     config, prepared = load_config(job.config), prepared_for(job)
-    train_b(config, prepared, job.out, quiet)
+    train_judge("b", config, prepared, job.out, quiet)
     file = job.out / "b.pt"
     file.write_bytes(file.read_bytes()[:2000] if damage is None else damage)
     with pytest.raises(InputError) as caught:
@@ -214,6 +214,27 @@ def test_verdicts_do_not_depend_on_what_else_is_in_the_batch(job: Job) -> None:
     together = TorchJudge(model, prepared.reader, batch=20).probabilities(criteria)
     apart = TorchJudge(model, prepared.reader, batch=1).probabilities(criteria)
     assert together == pytest.approx(apart, abs=1e-5)
+
+
+def test_a_decoder_learns_where_a_point_fails_from_its_characters(job: Job) -> None:
+    prepared = prepared_for(job)
+    model = new_decoder(load_config(job.config), prepared.reader)
+    lesson = point("患者发热3天。", "MARecord", "现病史", "发热5天", False, "number", (2,))
+    told = decoder_loss(model, prepared.reader, [lesson], drop=0.0, support=1.0)
+    untold = decoder_loss(model, prepared.reader, [replace(lesson, faults=None)], drop=0.0, support=1.0)
+    other = decoder_loss(model, prepared.reader, [replace(lesson, faults=(0, 1, 3))], drop=0.0, support=1.0)
+    assert told > untold
+    assert other != told
+
+
+def test_a_fault_is_asked_for_at_its_own_character(job: Job) -> None:
+    reader = prepared_for(job).reader
+    lesson = point("患者发热3天。", "MARecord", "现病史", "发热5天", False, "number", (2,))
+    row = decoder_row(lesson, reader.answer(lesson.answer), reader.vocabulary)
+    asked = [(reader.vocabulary.tokens[index], target) for index, target in zip(row.ids, row.supported, strict=True)]
+    assert [one for one in asked if one[1] == one[1]] == [("发", 1.0), ("热", 1.0), ("5", 0.0), ("天", 1.0)]
+    start = len("现病史:")
+    assert aligner_targets(lesson, 10)[start : start + 4] == [1.0, 1.0, 0.0, 1.0]
 
 
 def command(job: Job, *more: str) -> list[str]:
