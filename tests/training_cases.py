@@ -40,6 +40,7 @@ corpora = 1.0
 steps = 4
 answers = 2
 rate = 1e-3
+muon = 2e-3
 warm = 2
 decay = 0.1
 drop = 0.1
@@ -104,7 +105,7 @@ def material(folder: Path) -> Path:
             "specialty": "呼吸内科",
             "topic": "现病史",
             "same": [f"咳嗽{number}天", f"近{number}天咳个不停"],
-            "less": ["有咳嗽"],
+            "less": [f"咳嗽超过{number - 1}天"],
             "other": [["duration", f"咳嗽{number + 1}周"], ["more", f"咳嗽{number}天伴咯血"]],
         }
         for number in range(1, 31)

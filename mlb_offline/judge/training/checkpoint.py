@@ -1,6 +1,6 @@
 """Checkpoints of a training stage: written whole or not at all, and read only into the stage that wrote them.
 
-A checkpoint holds weights, optimizer, step and random state, and the ``key`` of its stage: a digest of everything
+A checkpoint holds weights, optimizers, step and random state, and the ``key`` of its stage: a digest of everything
 that decides the result (configuration, data, code of the network). A stage resumed from one reaches the same weights
 as one never interrupted, on the same machine with the same number of threads.
 """
@@ -8,6 +8,7 @@ as one never interrupted, on the same machine with the same number of threads.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from mlb_offline.errors import InputError
 from mlb_offline.judge.training.writing import make_folder, replacing
 from mlb_offline.language import tr
 
+Optimizers = Sequence[torch.optim.Optimizer]
 
-def save(path: Path, *, key: str, step: int, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None) -> None:
+
+def save(path: Path, *, key: str, step: int, model: torch.nn.Module, optimizers: Optimizers) -> None:
     """Write a checkpoint beside ``path`` and put it in its place.
 
     Raises:
@@ -28,7 +31,7 @@ def save(path: Path, *, key: str, step: int, model: torch.nn.Module, optimizer: 
         "key": key,
         "step": step,
         "model": model.state_dict(),
-        "optimizer": None if optimizer is None else optimizer.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
         "random": torch.get_rng_state(),
     }
     buffer = io.BytesIO()  # torch hides the reason of a write that failed
@@ -38,9 +41,9 @@ def save(path: Path, *, key: str, step: int, model: torch.nn.Module, optimizer: 
         partial.write_bytes(buffer.getbuffer())
 
 
-def load(path: Path, *, key: str | None, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None) -> int:
-    """Read a checkpoint into model and optimizer and give its step; 0 where there is none. Without a key any will do
-    that fits the model.
+def load(path: Path, *, key: str | None, model: torch.nn.Module, optimizers: Optimizers) -> int:
+    """Read a checkpoint into model and optimizers (which may be none) and give its step; 0 where there is none. Without
+    a key any will do that fits the model.
 
     Raises:
         InputError: the file is damaged, or was written by a stage with another key or another network.
@@ -61,9 +64,9 @@ def load(path: Path, *, key: str | None, model: torch.nn.Module, optimizer: torc
         if key is not None and found != key:
             raise ValueError(tr("配置、数据或网络不同", "configuration, data or network differ"))
         model.load_state_dict(state["model"])
-        if optimizer is not None and state["optimizer"] is not None:
-            optimizer.load_state_dict(state["optimizer"])
-    except (ValueError, RuntimeError) as error:
+        for optimizer, kept in zip(optimizers, state["optimizers"], strict=bool(optimizers)):
+            optimizer.load_state_dict(kept)
+    except (KeyError, ValueError, RuntimeError) as error:
         raise InputError(
             tr(f"检查点属于另一次训练：{error}", f"the checkpoint is of another training: {error}"),
             file=path,

@@ -43,6 +43,7 @@ class AlignerSizes(_Part):
 class Stage(_Part):
     """Steps, answers a step (each with some criteria), how the network learns, and shares of the sources.
 
+    ``rate`` and ``muon`` are the highest learning rates of AdamW and, for matrices, of Muon (0: AdamW for all).
     ``drop`` is the share of activations dropped; ``support`` weighs what is asked after every character against the
     verdict (``tuning``).
     """
@@ -50,6 +51,7 @@ class Stage(_Part):
     steps: Count
     answers: Count
     rate: Rate
+    muon: Annotated[float, Field(ge=0, le=1)] = 0.0
     warm: Count
     decay: Share
     drop: Share

@@ -104,7 +104,7 @@ class Generator:
         """Sometimes the point with another name of a concept; where it fails is then unknown, for places move."""
         if rng.random() >= 0.25:
             return one
-        return replace(one, text=renamed(one.text, self._lexicon, rng), faults=() if one.label else None)
+        return replace(one, text=plain(renamed(one.text, self._lexicon, rng)), faults=() if one.label else None)
 
     def _foreign(self, like: Lesson, rng: Random) -> Lesson:
         """A point of another case that this answer does not have: its characters are mostly not there."""

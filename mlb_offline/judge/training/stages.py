@@ -129,7 +129,7 @@ def trained(name: RoleName, config: TrainingConfig, prepared: Prepared, out: Pat
     model: Decoder | Aligner = (new_decoder if name == "a" else new_aligner)(config, prepared.reader)
     file = out / f"{name}.pt"
     steps = (config.a if name == "a" else config.b).tuning.steps
-    if checkpoint.load(file, key=None, model=model, optimizer=None) != steps or not _same_vocabulary(out, prepared):
+    if checkpoint.load(file, key=None, model=model, optimizers=()) != steps or not _same_vocabulary(out, prepared):
         raise InputError(
             tr("没有训练完成的检查点", "there is no checkpoint of a finished training"),
             file=file,
@@ -169,7 +169,7 @@ def train_judge(
             f"{name}-{stage}",
             model,
             _losses_of(model, prepared, part, role.seed),
-            Schedule(part.steps, part.rate, part.warm, part.decay, config.every, config.half),
+            Schedule(part.steps, part.rate, part.warm, part.decay, config.every, config.half, part.muon),
             file=out / (f"{name}.pt" if stage == STAGES[-1] else f"{name}-{stage}.pt"),
             key=stage_key(config, prepared, name, stage),
             seed=role.seed,

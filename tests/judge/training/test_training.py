@@ -90,9 +90,9 @@ def test_a_checkpoint_of_another_training_or_network_is_refused(job: Job) -> Non
         trained("a", config, prepared, job.out)
     wider = config.model_copy(update={"decoder": config.decoder.model_copy(update={"width": 32})})
     model = new_decoder(wider, prepared.reader)
-    checkpoint.save(job.out / "x.pt", key="k", step=1, model=model, optimizer=None)
+    checkpoint.save(job.out / "x.pt", key="k", step=1, model=model, optimizers=())
     with pytest.raises(InputError, match="another training"):
-        checkpoint.load(job.out / "x.pt", key="k", model=new_decoder(config, prepared.reader), optimizer=None)
+        checkpoint.load(job.out / "x.pt", key="k", model=new_decoder(config, prepared.reader), optimizers=())
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no", None])
@@ -121,10 +121,10 @@ def test_a_full_disk_is_told_and_leaves_the_checkpoint_before(job: Job, tmp_path
     try:
         model = new_decoder(load_config(job.config), prepared_for(job).reader)
         small = torch.nn.Linear(4, 4)
-        checkpoint.save(disk / "a.pt", key="k", step=1, model=small, optimizer=None)
+        checkpoint.save(disk / "a.pt", key="k", step=1, model=small, optimizers=())
         before = (disk / "a.pt").read_bytes()
         with pytest.raises(InputError) as caught:
-            checkpoint.save(disk / "a.pt", key="k", step=2, model=model, optimizer=None)
+            checkpoint.save(disk / "a.pt", key="k", step=2, model=model, optimizers=())
         assert "space" in caught.value.remedy
         assert (disk / "a.pt").read_bytes() == before
         assert [file.name for file in disk.iterdir()] == ["a.pt"]
@@ -185,7 +185,7 @@ def test_every_shipped_configuration_of_the_small_judges_can_be_read() -> None:
 
 def test_the_learning_rate_warms_up_and_falls_to_a_tenth() -> None:
     schedule = Schedule(steps=100, rate=1.0, warm=10, decay=0.0, every=10, half=False)
-    rates = [schedule.rate_at(step) for step in range(100)]
+    rates = [schedule.course(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[10] == pytest.approx(1.0)
     assert rates[99] == pytest.approx(0.1, abs=0.01)
