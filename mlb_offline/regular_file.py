@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
 from typing import BinaryIO
 
 from mlb_offline.language import tr
+
+_PIECE = 4 << 20
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -35,3 +38,17 @@ def read_at_most(path: Path, limit: int) -> bytes:
     """
     with open_regular(path) as file:
         return file.read(limit + 1)
+
+
+def measured(path: Path) -> tuple[str, int]:
+    """SHA-256 (hex) of a regular file, and the number of exactly those bytes that were hashed.
+
+    Raises:
+        OSError: as ``open_regular``, or it cannot be read to its end.
+    """
+    digest, size = hashlib.sha256(), 0
+    with open_regular(path) as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+            size += len(piece)
+    return digest.hexdigest(), size

@@ -202,7 +202,7 @@ class Checked:
 
 def _check(folder: Path, manifest: Manifest, given: Sequence[Path], accept_unlisted: bool) -> list[Checked]:
     """Check every listed file and those given; a fault in one hides none in the others."""
-    from mlb_offline.judge.manifest import OtherFile, check_file, check_judge
+    from mlb_offline.judge.manifest import OtherFile, check_file, check_judge, check_shown
 
     files: list[tuple[Path, Judge | OtherFile | None]] = [(folder / judge.file, judge) for judge in manifest.judges]
     files += [(folder / other.name, other) for other in manifest.files]
@@ -215,6 +215,8 @@ def _check(folder: Path, manifest: Manifest, given: Sequence[Path], accept_unlis
                 check_file(path, entry)
             else:
                 record = check_judge(path, manifest, accept_unlisted=accept_unlisted)
+                if record.judge is not None:
+                    check_shown(record.judge, file=path)
         except MlbError as error:
             fault = error
         found.append(Checked(path, entry, record, fault))

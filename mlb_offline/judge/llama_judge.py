@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,13 @@ from mlb_offline.errors import InputError
 from mlb_offline.judge.annotation import Criterion
 from mlb_offline.judge.evidence import Answer
 from mlb_offline.judge.lexicon import Lexicon
-from mlb_offline.judge.rendering import CONTEXT, VERSION, decoder_ids
+from mlb_offline.judge.rendering import CONTEXT, decoder_ids
+from mlb_offline.judge.small_judge import SmallJudge, require_version, unusable
 from mlb_offline.judge.vocabulary import BYTES, CONTROL, NO, YES, Vocabulary
-from mlb_offline.language import tr
 from mlb_offline.target.llama import LlamaLog, load
 
 
-class LlamaJudge:
+class LlamaJudge(SmallJudge):
     """A GGUF file of ours.
 
     Args:
@@ -43,18 +42,13 @@ class LlamaJudge:
                 verbose=False,
             )
         except Exception as error:  # noqa: BLE001 - ValueError, RuntimeError, AttributeError of a half-made Llama
-            raise _unusable(file, LlamaLog.last() or type(error).__name__) from None
+            raise unusable(file, LlamaLog.last() or type(error).__name__) from None
         LlamaLog.capture()
-        found = self._llama.metadata.get("mlb.judge.rendering")
-        if found != VERSION:
+        try:
+            require_version(file, self._llama.metadata.get("mlb.judge.rendering"))
+        except InputError:
             self._llama.close()
-            raise _unusable(
-                file,
-                tr(
-                    f"它不是本版本的小型裁判（需要 {VERSION}，文件为 {found}）",
-                    f"it is no small judge of this version (wanted {VERSION}, the file has {found})",
-                ),
-            )
+            raise
         self.vocabulary = _vocabulary(llama_cpp, self._llama)
         self._yes, self._no = self.vocabulary.ids[YES], self.vocabulary.ids[NO]
 
@@ -72,10 +66,6 @@ class LlamaJudge:
             found.append(float(last[self._yes]) - float(last[self._no]))
         return found
 
-    def probabilities(self, criteria: Sequence[Criterion]) -> list[float]:
-        """Probabilities of 是, before calibration."""
-        return [1.0 / (1.0 + math.exp(-value)) for value in self.logits(criteria)]
-
     def tokenised(self, text: str) -> list[int]:
         """llama.cpp's own tokens of a text; the same as the vocabulary's."""
         return list(self._llama.tokenize(text.encode("utf-8"), add_bos=False, special=False))
@@ -90,14 +80,3 @@ def _vocabulary(llama_cpp: Any, llama: Any) -> Vocabulary:
     first = len(CONTROL) + len(BYTES)
     texts = (llama_cpp.llama_vocab_get_text(vocab, token) for token in range(first, llama.n_vocab()))
     return Vocabulary(tuple(text.decode("utf-8").replace("▁", " ") for text in texts))
-
-
-def _unusable(file: Path, reason: str) -> InputError:
-    return InputError(
-        tr(f"无法作为裁判模型载入：{reason}", f"cannot be loaded as a judge: {reason}"),
-        file=file,
-        remedy=tr(
-            "核对文件是否完整，且与 models/MANIFEST.json 相符",
-            "check that the file is whole and the one of models/MANIFEST.json",
-        ),
-    )

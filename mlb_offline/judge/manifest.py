@@ -24,8 +24,10 @@ from mlb_offline.bundle.manifest import Digest, Positive, Text, Time
 from mlb_offline.configuration import explain
 from mlb_offline.errors import InputError, NotEvaluableError, TrustError
 from mlb_offline.judge.annotation import Family
+from mlb_offline.judge.lexicon import embedded_sha256
+from mlb_offline.judge.rendering import VERSION
 from mlb_offline.language import tr
-from mlb_offline.regular_file import open_regular, read_at_most
+from mlb_offline.regular_file import measured, read_at_most
 from mlb_offline.trust.dsse import Signer, open_envelope, sign_envelope
 from mlb_offline.trust.files import create
 from mlb_offline.trust.signing import VerifyKey
@@ -39,7 +41,6 @@ PUBLISHER = "publisher.pem"
 
 _LARGEST = 1 << 20
 _LARGEST_ENVELOPE = 2 << 20  # base64 of the list, and its signatures
-_PIECE = 1 << 20
 
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$")]
 Rate = Annotated[float, Field(ge=0, le=1)]
@@ -317,6 +318,30 @@ def check_judge(file: Path, manifest: Manifest, *, accept_unlisted: bool = False
     return JudgeRecord(file.name, sha256, size, judge)
 
 
+def check_shown(judge: Judge, *, file: Path) -> None:
+    """Check that a small judge would be shown what it was trained on: the same evidence, by the same lexicon.
+
+    Args:
+        judge: an entry of the list; one that is asked by another prompt than ours is left alone.
+        file: for the message.
+
+    Raises:
+        TrustError: this program would show it something else; the figures of the list would not hold.
+    """
+    told, own = (judge.prompt.name, judge.prompt.sha256), (VERSION, embedded_sha256())
+    if judge.prompt.name.split("/")[0] == VERSION.split("/")[0] and told != own:
+        raise TrustError(
+            tr(
+                f"它按另一版证据或词表训练（{told[0]} {told[1][:12]}…，本程序为 {own[0]} {own[1][:12]}…）",
+                f"it was trained on another version of evidence or lexicon ({told[0]} {told[1][:12]}…, this program has"
+                f" {own[0]} {own[1][:12]}…)",
+            ),
+            file=file,
+            field="prompt",
+            remedy=tr("使用与本程序同一版本的裁判模型", "use the judge models that belong to this version"),
+        )
+
+
 def check_file(path: Path, entry: OtherFile) -> None:
     """Check another file that judges need.
 
@@ -345,16 +370,11 @@ def _read(path: Path, limit: int) -> bytes | None:
 
 
 def _measured(path: Path) -> tuple[str, int]:
-    """SHA-256 and number of exactly those bytes that were hashed."""
+    """As ``measured``, its faults told."""
     try:
-        with open_regular(path) as file:
-            digest, size = hashlib.sha256(), 0
-            while piece := file.read(_PIECE):
-                digest.update(piece)
-                size += len(piece)
+        return measured(path)
     except OSError as error:
         raise _unreadable(path, error) from None
-    return digest.hexdigest(), size
 
 
 def _require(path: Path, entry: Judge | OtherFile, sha256: str, size: int) -> None:

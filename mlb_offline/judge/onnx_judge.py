@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mlb_offline.errors import InputError, UsageError
+from mlb_offline.errors import UsageError
 from mlb_offline.judge.annotation import Criterion
 from mlb_offline.judge.evidence import Answer
 from mlb_offline.judge.lexicon import Lexicon
-from mlb_offline.judge.rendering import VERSION, Side, aligner_answer, aligner_criterion, padded
+from mlb_offline.judge.rendering import Side, aligner_answer, aligner_criterion, padded
+from mlb_offline.judge.small_judge import SmallJudge, require_version, unusable
 from mlb_offline.judge.vocabulary import Vocabulary
 from mlb_offline.language import tr
 
@@ -20,7 +20,7 @@ SHORTEST = 8
 """Characters that every text is padded to at least."""
 
 
-class OnnxJudge:
+class OnnxJudge(SmallJudge):
     """An ONNX file of ours.
 
     Args:
@@ -50,16 +50,9 @@ class OnnxJudge:
                 str(file), sess_options=options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # noqa: BLE001 - onnxruntime has an exception for every fault, in a private module
-            raise _unusable(file, str(error).splitlines()[0][:300]) from None
+            raise unusable(file, str(error).splitlines()[0][:300]) from None
         told = self._session.get_modelmeta().custom_metadata_map
-        if told.get("rendering") != VERSION:
-            raise _unusable(
-                file,
-                tr(
-                    f"它不是本版本的小型裁判（需要 {VERSION}，文件为 {told.get('rendering')}）",
-                    f"it is no small judge of this version (wanted {VERSION}, the file has {told.get('rendering')})",
-                ),
-            )
+        require_version(file, told.get("rendering"))
         self._lexicon = lexicon
         self.vocabulary = Vocabulary(tuple(told.get("characters", "")))
 
@@ -96,21 +89,6 @@ class OnnxJudge:
         logits: list[float] = self._session.run(["logit"], inputs)[0].tolist()
         return logits
 
-    def probabilities(self, criteria: Sequence[Criterion]) -> list[float]:
-        """Probabilities of 是, before calibration."""
-        return [1.0 / (1.0 + math.exp(-value)) for value in self.logits(criteria)]
-
     def close(self) -> None:
         """Free the model."""
         self._session = None
-
-
-def _unusable(file: Path, reason: str) -> InputError:
-    return InputError(
-        tr(f"无法作为裁判模型载入：{reason}", f"cannot be loaded as a judge: {reason}"),
-        file=file,
-        remedy=tr(
-            "核对文件是否完整，且与 models/MANIFEST.json 相符",
-            "check that the file is whole and the one of models/MANIFEST.json",
-        ),
-    )

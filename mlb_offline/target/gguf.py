@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import hashlib
 import os
 import threading
 import time
@@ -20,7 +19,7 @@ from typing import Any
 
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
-from mlb_offline.regular_file import open_regular
+from mlb_offline.regular_file import measured, read_at_most
 from mlb_offline.target.completion import parse_completion
 from mlb_offline.target.config import TargetConfig
 from mlb_offline.target.llama import LlamaLog, cpu_variant, load
@@ -28,7 +27,6 @@ from mlb_offline.target.trial import require_loadable
 from mlb_offline.target.types import ItemFailed, Parameters, Question, Response
 
 _MAGIC = b"GGUF"
-_HASH_BLOCK = 4 * 2**20
 _SERVER_ONLY = ("model", "api_key_file", "headers", "ca_file", "path")
 _EXTRA = frozenset({"top_k", "min_p", "typical_p", "repeat_penalty", "presence_penalty", "frequency_penalty"})
 
@@ -205,26 +203,20 @@ def _sha256(path: Path) -> str:
     Raises:
         InputError: it cannot be read or does not begin as GGUF files do.
     """
-    digest = hashlib.sha256()
     try:
-        with open_regular(path) as file:
-            block = file.read(_HASH_BLOCK)
-            if not block.startswith(_MAGIC):
-                raise InputError(
-                    tr("不是 GGUF 文件", "not a GGUF file"),
-                    file=path,
-                    remedy=tr("给出 .gguf 模型文件", "give a .gguf model file"),
-                )
-            while block:
-                digest.update(block)
-                block = file.read(_HASH_BLOCK)
+        if read_at_most(path, len(_MAGIC) - 1) != _MAGIC:
+            raise InputError(
+                tr("不是 GGUF 文件", "not a GGUF file"),
+                file=path,
+                remedy=tr("给出 .gguf 模型文件", "give a .gguf model file"),
+            )
+        return measured(path)[0]
     except OSError as error:
         raise InputError(
             tr(f"无法读取模型文件：{error.strerror}", f"the model file cannot be read: {error.strerror}"),
             file=path,
             remedy=tr("检查路径与权限", "check the path and its permissions"),
         ) from None
-    return digest.hexdigest()
 
 
 def _load(path: Path, config: TargetConfig, context: int) -> Any:

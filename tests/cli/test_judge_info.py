@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from mlb_offline.cli import main
+from mlb_offline.judge.lexicon import embedded_sha256
 from mlb_offline.judge.manifest import PAYLOAD_TYPE, Manifest, write_manifest
+from mlb_offline.judge.rendering import VERSION
 from mlb_offline.trust.dsse import sign_envelope
 from mlb_offline.trust.signing import SigningKey
 
@@ -203,3 +205,23 @@ def test_no_list_is_not_evaluable_and_the_default_folder_is_that_of_the_data(
     assert told.result["error"]["file"] == str(tmp_path / "models" / "MANIFEST.json")
     assert "no list of judge models" in told.err
     assert "没有裁判模型清单" in ask("judge", "info", "--lang", "zh").err
+
+
+@pytest.mark.parametrize(
+    ("prompt", "code"),
+    [
+        ({"name": VERSION, "version": 1, "sha256": embedded_sha256()}, 0),
+        ({"name": VERSION, "version": 1, "sha256": "0" * 64}, 4),
+        ({"name": "small/0", "version": 1, "sha256": embedded_sha256()}, 4),
+    ],
+)
+def test_a_small_judge_trained_on_other_evidence_than_this_version_shows_is_refused(
+    house: House, prompt: dict[str, Any], code: int
+) -> None:
+    for name in ("MANIFEST.json", "MANIFEST.json.sig"):
+        (house.models / name).unlink()
+    listed = LISTED | {"judges": [LISTED["judges"][0] | {"prompt": prompt}]}
+    write_manifest(house.models / "MANIFEST.json", Manifest.model_validate(listed), [PUBLISHER])
+    told = house.info()
+    assert told.code == code
+    assert ("trained on another version" in told.err) == (code == 4)
