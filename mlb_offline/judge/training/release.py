@@ -198,7 +198,7 @@ def _entry(release: Release, config: TrainingConfig, document: Mapping[str, Any]
         {
             "name": f"{source.file}, SHA-256 {sha256_of(release.corpora / source.file)}",
             "licence": source.licence,
-            "use": "pretraining, edited passages",
+            "use": "first stage and edited passages",
         }
         for source in SOURCES
         if (release.corpora / source.file).is_file()
