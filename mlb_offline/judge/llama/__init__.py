@@ -1,0 +1,1 @@
+"""Judging with any GGUF model under llama.cpp's low-level interface."""

@@ -1,0 +1,174 @@
+"""A GGUF model and one KV cache that many sequences share, through llama.cpp's low-level interface (llama.h).
+
+A token of a batch may belong to several sequences at once, and a sequence may take over what another has read: nothing
+is copied, the cells of the cache are marked as belonging to both.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlb_offline.errors import InputError
+from mlb_offline.language import tr
+from mlb_offline.target.llama import LlamaLog, load
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Logits = npt.NDArray[np.float32]
+
+PHYSICAL_BATCH = 512
+"""Tokens that llama.cpp computes at a time."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Tokens that follow one another.
+
+    Attributes:
+        sequences: that they belong to.
+        start: the position of the first.
+        tokens: their ids.
+        wanted: indices into ``tokens``, rising, after which the logits are wanted.
+    """
+
+    sequences: tuple[int, ...]
+    start: int
+    tokens: Sequence[int]
+    wanted: Sequence[int] = ()
+
+
+class LlamaContext:
+    """An opened model.
+
+    Args:
+        file: the model.
+        tokens: cells of the cache, for all sequences together; also the most tokens of one ``read``.
+        sequences: the most sequences.
+        threads: that llama.cpp may use.
+
+    Raises:
+        InputError: llama.cpp cannot load the model, or has no memory for the cache.
+    """
+
+    def __init__(self, file: Path, *, tokens: int, sequences: int, threads: int) -> None:
+        self._api: Any = load().llama_cpp
+        self.file, self.tokens, self.sequences = file, tokens, sequences
+        self._model = self._context = self._batch = None
+        parameters = self._api.llama_model_default_params()
+        self._model = self._api.llama_model_load_from_file(str(file).encode(), parameters)
+        if not self._model:
+            raise self._refusal("cannot be loaded", "无法载入")
+        settings = self._api.llama_context_default_params()
+        settings.n_ctx = settings.n_batch = tokens
+        settings.n_ubatch = min(PHYSICAL_BATCH, tokens)
+        settings.n_seq_max, settings.kv_unified = sequences, True
+        settings.n_threads = settings.n_threads_batch = threads
+        settings.n_outputs_max = tokens
+        self._context = self._api.llama_init_from_model(self._model, settings)
+        if not self._context:
+            refusal = self._refusal("has no room for its context", "没有足够内存容纳上下文")
+            self.close()
+            raise refusal
+        self._memory = self._api.llama_get_memory(self._context)
+        self._vocabulary = self._api.llama_model_get_vocab(self._model)
+        self.words: int = self._api.llama_vocab_n_tokens(self._vocabulary)
+        self._batch = self._api.llama_batch_init(tokens, 0, sequences)
+
+    def _refusal(self, en: str, zh: str) -> InputError:
+        said = LlamaLog.last() or "?"
+        return InputError(
+            tr(f"llama.cpp {zh}该模型：{said}", f"the model {en}: {said}"),
+            file=self.file,
+            remedy=tr(
+                "核对文件是否完整（与来源比对 SHA-256）；内存不足时换用更小的模型",
+                "check that the file is whole (compare its SHA-256 with the source's); or use a smaller model",
+            ),
+        )
+
+    @property
+    def trained_context(self) -> int:
+        """Tokens of the longest text that the model was trained on."""
+        return int(self._api.llama_model_n_ctx_train(self._model))
+
+    def metadata(self, key: str) -> str | None:
+        """A text of the file's metadata; None where there is none."""
+        length = self._api.llama_model_meta_val_str(self._model, key.encode(), None, 0)
+        if length < 0:
+            return None
+        buffer = ctypes.create_string_buffer(length + 1)
+        self._api.llama_model_meta_val_str(self._model, key.encode(), buffer, length + 1)
+        return buffer.value.decode("utf-8", "replace")
+
+    def tokenised(self, text: str, *, special: bool) -> list[int]:
+        """The tokens of a text, none added. ``special``: whether the names of control tokens in it become such."""
+        raw = text.encode("utf-8")
+        space = len(raw) + 8
+        array = (self._api.llama_token * space)()
+        count = self._api.llama_tokenize(self._vocabulary, raw, len(raw), array, space, False, special)
+        return list(array[: max(count, 0)])
+
+    def texts(self, tokens: Sequence[int]) -> list[str]:
+        """The texts of tokens, as the vocabulary spells them."""
+        found = (self._api.llama_vocab_get_text(self._vocabulary, token) for token in tokens)
+        return [text.decode("utf-8", "replace") for text in found]
+
+    def clear(self) -> None:
+        """Forget all sequences."""
+        self._api.llama_memory_clear(self._memory, False)
+
+    def share(self, source: int, target: int) -> None:
+        """Let a sequence that is empty begin with all that another has read."""
+        self._api.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+
+    def cut(self, sequence: int, length: int) -> None:
+        """Forget what a sequence has read from position ``length`` on."""
+        self._api.llama_memory_seq_rm(self._memory, sequence, length, -1)
+
+    def read(self, rows: Sequence[Row]) -> list[list[Logits]]:
+        """Read rows, all at once, and give for each the logits that it wants, (vocabulary,) each.
+
+        Raises:
+            ValueError: more tokens than the context has cells.
+            MemoryError: the sequences' cells do not fit in any more.
+        """
+        import numpy as np
+
+        if sum(len(row.tokens) for row in rows) > self.tokens:
+            raise ValueError("more tokens than cells")
+        places, count = [], 0
+        for row in rows:
+            wanted = frozenset(row.wanted)
+            for index, token in enumerate(row.tokens):
+                self._batch.token[count] = token
+                self._batch.pos[count] = row.start + index
+                self._batch.n_seq_id[count] = len(row.sequences)
+                for which, sequence in enumerate(row.sequences):
+                    self._batch.seq_id[count][which] = sequence
+                self._batch.logits[count] = index in wanted
+                count += 1
+            places.append([count - len(row.tokens) + index for index in row.wanted])
+        self._batch.n_tokens = count
+        if self._api.llama_decode(self._context, self._batch):
+            raise MemoryError(LlamaLog.last())
+
+        def logits(place: int) -> Logits:
+            pointer = self._api.llama_get_logits_ith(self._context, place)
+            return np.ctypeslib.as_array(pointer, shape=(self.words,)).copy()
+
+        return [[logits(place) for place in row] for row in places]
+
+    def close(self) -> None:
+        """Free everything."""
+        if self._batch is not None:
+            self._api.llama_batch_free(self._batch)
+        if self._context:
+            self._api.llama_free(self._context)
+        if self._model:
+            self._api.llama_model_free(self._model)
+        self._batch = self._context = self._model = None
