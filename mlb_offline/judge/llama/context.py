@@ -59,7 +59,9 @@ class LlamaContext:
     def __init__(self, file: Path, *, tokens: int, sequences: int, threads: int) -> None:
         self._api: Any = load().llama_cpp
         self.file, self.tokens, self.sequences = file, tokens, sequences
-        self._model = self._context = self._batch = None
+        self._model: Any = None
+        self._context: Any = None
+        self._batch: Any = None
         parameters = self._api.llama_model_default_params()
         self._model = self._api.llama_model_load_from_file(str(file).encode(), parameters)
         if not self._model:

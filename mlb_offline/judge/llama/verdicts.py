@@ -47,7 +47,6 @@ class VerdictReader:
     def __init__(self, context: LlamaContext, yes: Tokens, no: Tokens, *, together: int = 0) -> None:
         self._context, self._words = context, (tuple(yes), tuple(no))
         self._together = together or context.tokens
-        self._branches = max(1, max(len(yes), len(no)) > 1) + (max(len(yes), len(no)) > 1)
 
     def weigh(self, prompts: Sequence[Tokens]) -> list[Weighed]:
         """Weigh both words after each prompt, in order.

@@ -14,12 +14,12 @@ import pytest
 
 from mlb_offline.errors import InputError, UsageError
 from mlb_offline.judge.annotation import Criterion, fixed_wording
+from mlb_offline.judge.prompt import shipped_prompt
 from mlb_offline.judge.training.large.base import open_base
 from mlb_offline.judge.training.large.command import main, run_large
 from mlb_offline.judge.training.large.encoding import open_encoder, verdict_tokens
 from mlb_offline.judge.training.large.fine_tune import LargeResult, fine_tune
 from mlb_offline.judge.training.large.libraries import library
-from mlb_offline.judge.training.large.prompt import shipped_prompt
 from mlb_offline.judge.training.large.recipe import LargeRecipe, load_recipe
 from mlb_offline.judge.training.large.vocabulary import _PRE
 

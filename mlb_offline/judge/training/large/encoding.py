@@ -11,9 +11,9 @@ from typing import Any
 
 from mlb_offline.errors import InputError
 from mlb_offline.judge.annotation import Criterion
+from mlb_offline.judge.prompt import NO, YES, Prompt
 from mlb_offline.judge.training.large.base import Base
 from mlb_offline.judge.training.large.libraries import library
-from mlb_offline.judge.training.large.prompt import NO, YES, Prompt
 from mlb_offline.language import tr
 
 _PLACE = "MLB-OFFLINE-MESSAGE"

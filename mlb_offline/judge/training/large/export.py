@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlb_offline.errors import InputError
+from mlb_offline.judge.prompt import NO, YES
 from mlb_offline.judge.training.large.base import ARCHITECTURES, Base
 from mlb_offline.judge.training.large.encoding import Encoder
 from mlb_offline.judge.training.large.geometry import head_size, rope_factors
 from mlb_offline.judge.training.large.libraries import library
 from mlb_offline.judge.training.large.model import adapter_update
-from mlb_offline.judge.training.large.prompt import NO, YES
 from mlb_offline.judge.training.large.recipe import LargeRecipe, Weights
 from mlb_offline.judge.training.large.vocabulary import Vocabulary
 from mlb_offline.judge.training.writing import replacing

@@ -11,6 +11,7 @@ from typing import Any
 
 from mlb_offline.errors import InputError
 from mlb_offline.judge.annotation import Criterion
+from mlb_offline.judge.prompt import shipped_prompt
 from mlb_offline.judge.training.digest import sha256_of
 from mlb_offline.judge.training.large.base import Base, open_base
 from mlb_offline.judge.training.large.checkpoint import Identity, load_checkpoint, save_checkpoint
@@ -19,7 +20,6 @@ from mlb_offline.judge.training.large.export import Source, write_gguf, write_vo
 from mlb_offline.judge.training.large.fit import Progress, State, fit
 from mlb_offline.judge.training.large.geometry import load_configuration
 from mlb_offline.judge.training.large.model import load_with_adapter, probabilities
-from mlb_offline.judge.training.large.prompt import shipped_prompt
 from mlb_offline.judge.training.large.recipe import LargeRecipe
 from mlb_offline.judge.training.large.same_tokens import require_same_tokens
 from mlb_offline.judge.training.large.vocabulary import read_vocabulary

@@ -1,7 +1,8 @@
-"""What a large judge is asked: prompt.txt, filled with one criterion.
+"""What a judge that reads text is asked: prompt.txt, filled with one criterion.
 
 The answer stands first and the criterion after it, so that the criteria of one answer share their beginning. All that
-others wrote (question, answer, point) is fenced by marks that cannot occur in it, and control tokens in it are broken.
+others wrote (question, answer, point) is data: fenced by marks that cannot occur in it, without characters that nobody
+sees, without anything that looks like a control token, and cut at a length.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ YES, NO = "是", "否"
 """The reply: one of these two words."""
 
 _SECTION = re.compile(r"^\[(\w+)\]\n", re.MULTILINE)
-_MARKUP = re.compile(r"<(?=[|｜/!a-zA-Z_])")
+_MARKUP = re.compile(r"<(?=[|｜/!<a-zA-Z_])")
+_BRACKET = re.compile(r"\[(?=/?[A-Z_]{3,}\])")
 _FENCES = str.maketrans({"⟦": "[", "⟧": "]"})
+LONGEST = 6000
+"""Characters of an answer or question that are shown; what lies beyond is not judged."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,11 @@ def shipped_prompt() -> Prompt:
 
 
 def _data(text: str) -> str:
-    """Text that others wrote, without fence marks and without anything that looks like a control token.
-
-    In NFC, because the tokenizers of Qwen apply it and llama.cpp does not.
-    """
-    return _MARKUP.sub("＜", unicodedata.normalize("NFC", text).translate(_FENCES))
+    """Text that others wrote, as data. In NFC, because the tokenizers of Qwen apply it and llama.cpp does not."""
+    seen = "".join(
+        character
+        for character in unicodedata.normalize("NFC", text)
+        if character in "\n\t" or unicodedata.category(character) not in {"Cc", "Cf", "Co", "Cs", "Cn"}
+    )
+    seen = _MARKUP.sub("＜", seen[:LONGEST].translate(_FENCES))
+    return _BRACKET.sub("［", seen)

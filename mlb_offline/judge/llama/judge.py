@@ -1,0 +1,80 @@
+"""Any GGUF chat model as a judge: each criterion one question, each verdict one forward pass.
+
+The answer stands before the criterion (prompt.txt), so that the criteria of one answer share nearly all of their
+prompt, which is then read once. What others wrote is tokenised without the names of control tokens: none can come of
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from mlb_offline.errors import InputError
+from mlb_offline.judge.annotation import Criterion
+from mlb_offline.judge.llama.context import LlamaContext
+from mlb_offline.judge.llama.template import around
+from mlb_offline.judge.llama.verdicts import VerdictReader, Weighed
+from mlb_offline.judge.prompt import NO, YES, Prompt, shipped_prompt
+from mlb_offline.language import tr
+
+CONTEXT = 8192
+"""Cells of the cache at most: the longest answer that is shown (``prompt.LONGEST``) and the ends of its prompts."""
+SEQUENCES = 65
+"""One for what is shared, two for each of 32 criteria that are read together."""
+
+
+class GgufJudge:
+    """See ``LogitJudge``; gives also how sure the model is to say either word.
+
+    Args:
+        file: a GGUF model with a chat template.
+        prompt: the wording.
+        threads: that llama.cpp may use.
+
+    Raises:
+        InputError: llama.cpp cannot load it, it has no usable chat template, or its tokenizer cannot tell the two words
+            apart.
+    """
+
+    def __init__(self, file: Path, *, prompt: Prompt | None = None, threads: int = 2) -> None:
+        self._prompt = prompt or shipped_prompt()
+        self._context = LlamaContext(file, tokens=CONTEXT, sequences=SEQUENCES, threads=threads)
+        try:
+            self._around = around(self._context)
+            yes, no = (self._context.tokenised(word, special=False) for word in (YES, NO))
+            if not yes or not no or yes[0] == no[0]:
+                raise _cannot_tell(file)
+        except InputError:
+            self._context.close()
+            raise
+        self._longest = min(CONTEXT, self._context.trained_context) - max(len(yes), len(no))
+        self._reader = VerdictReader(self._context, yes, no)
+
+    def tokens(self, criterion: Criterion) -> list[int]:
+        """The whole prompt, chat template included."""
+        message = self._context.tokenised(self._prompt.render(criterion), special=False)
+        return [*self._around.before, *message, *self._around.after]
+
+    def weigh(self, criteria: Sequence[Criterion]) -> list[Weighed | None]:
+        """What the model would say to each criterion, in order; None where its prompt is longer than the context."""
+        found: list[Weighed | None] = []
+        for _, group in groupby(criteria, key=lambda one: (one.question, one.answer)):
+            prompts = [self.tokens(one) for one in group]
+            fit = [prompt for prompt in prompts if len(prompt) <= self._longest]
+            weighed = iter(self._reader.weigh(fit))
+            found += [next(weighed) if len(prompt) <= self._longest else None for prompt in prompts]
+        return found
+
+    def close(self) -> None:
+        """Free the model."""
+        self._context.close()
+
+
+def _cannot_tell(file: Path) -> InputError:
+    return InputError(
+        tr(f"该模型的分词器无法区分“{YES}”与“{NO}”", f"the model's tokenizer cannot tell {YES} from {NO}"),
+        file=file,
+        remedy=tr("使用支持中文的模型", "use a model whose tokenizer knows Chinese"),
+    )
