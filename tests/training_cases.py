@@ -17,7 +17,6 @@ width = 64
 layers = 1
 heads = 2
 inner = 64
-context = 1024
 [aligner]
 width = 16
 heads = 2

@@ -26,8 +26,15 @@ from mlb_offline.judge.wording import plain
 
 _CLAUSE = re.compile(r"[^\n。;!?,]*[\n。;!?,]?")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)[余多来个]?([a-z%℃\u4e00-\u9fff]?)")
+_UNITS = (
+    "mmol/l|umol/l|nmol/l|pmol/l|mmhg|cmh2o|kpa|ng/ml|pg/ml|ug/ml|mg/ml|ng/l|ug/l|mg/dl|mg/l|g/dl|g/l|iu/l|u/l|iu/ml|"
+    "u/ml|ml/分|mg/kg|ug/kg|kg/m2|次/分|/分|/hp|mg|ug|ng|ml|kg|cm|mm|iu|%|℃|天|周|个月|年|岁|小时|分钟|秒|次|片|粒|支|"
+    "瓶|包|级|期|分|度|g|l|u|m"
+)
+_QUANTITY = re.compile(rf"(\d+(?:\.\d+)?)(?:[余多来]?({_UNITS})(?![a-z]))?")
 _FILLER = frozenset("的了为与及和或、,;:。()/<>-=是有在行示可予及于以并无未没不非否 \n")
+_OPPOSING = frozenset("非不无未")
+_SIGNS = frozenset("、,;:。()/<>\n ")
 _MERGE_BELOW, _SPLIT_ABOVE = 5, 56
 WINDOWS = 4
 WINDOW_CHARACTERS = 120
@@ -71,14 +78,14 @@ class Piece:
 
 @dataclass(frozen=True)
 class _Quantity:
-    """A number and the first letter of its unit; empty where a sign or nothing follows."""
+    """A number and its unit; empty where none that is known follows."""
 
     number: str
     unit: str
 
     def may_be(self, other: _Quantity) -> bool:
-        """Whether the units do not differ; one that is not named is any."""
-        return self.unit == other.unit or not self.unit or not other.unit
+        """Whether the units do not differ; one that is not named, or named in part (次, 次/分), may be the other."""
+        return self.unit.startswith(other.unit) or other.unit.startswith(self.unit)
 
 
 @dataclass(frozen=True)
@@ -149,7 +156,7 @@ class Answer:
 
     def __init__(self, text: str, lexicon: Lexicon, *, limit: int = ANSWER_CHARACTERS) -> None:
         self.text = plain(text)[:limit]
-        self.spans = lexicon.spans(self.text)
+        self.spans = _spans(self.text, lexicon)
         self._lexicon = lexicon
         self._named: dict[int, list[Span]] = defaultdict(list)
         self._kinds: dict[int, list[Span]] = defaultdict(list)
@@ -205,23 +212,34 @@ class Answer:
             criterion: a ``plain`` text.
             windows: clauses in which to look for the number that stands in another one's stead.
         """
-        spans = {span.start: span for span in self._lexicon.spans(criterion)}
+        spans = {span.start: span for span in _spans(criterion, self._lexicon)}
         near = [quantity for window in windows for quantity in _quantities(window)]
+        lost = self._lost(criterion, spans)
         pieces: list[Piece] = []
         position = 0
         while position < len(criterion):
             piece = self._piece(criterion, position, spans, near)
+            if piece.mark is Mark.SAME and position in lost:
+                piece = Piece(piece.text, Mark.PARTLY)
             position += len(piece.text)
             if pieces and pieces[-1].mark == piece.mark and piece.mark in {Mark.MISSING, Mark.PARTLY}:
                 piece = Piece(pieces.pop().text + piece.text, piece.mark)
             pieces.append(piece)
         return tuple(pieces)
 
+    def _lost(self, criterion: str, spans: dict[int, Span]) -> frozenset[int]:
+        """Places of concepts that the answer does not have: of their names parts are no more than parts (支气管炎, 气管炎)."""
+        missing = (one for one in spans.values() if self._of_concept(criterion, one) is None)
+        return frozenset(place for one in missing for place in range(one.start, one.end))
+
     def _piece(self, criterion: str, position: int, spans: dict[int, Span], near: Sequence[_Quantity]) -> Piece:
         number = _QUANTITY.match(criterion, position)
         if number:
-            return self._of_number(_Quantity(number[1], number[2]), near)
+            return self._of_number(_Quantity(number[1], number[2] or ""), near)
         span = spans.get(position)
+        cue = 0 if span else cue_at(criterion, position)
+        if cue or criterion[position] in _SIGNS:
+            return Piece(criterion[position : position + max(cue, 1)], Mark.PARTLY)
         match = self._longest(criterion, position)
         found = self._of_concept(criterion, span) if span and (span.end - span.start) >= match else None
         if found:
@@ -229,9 +247,8 @@ class Answer:
         if match >= 3:
             same = self._says(criterion, position, position + match)
             return Piece(criterion[position : position + match], Mark.SAME if same else Mark.DENIED)
-        cue = cue_at(criterion, position)
-        if cue or match == 2:
-            return Piece(criterion[position : position + max(cue, match)], Mark.PARTLY)
+        if match == 2:
+            return Piece(criterion[position : position + match], Mark.PARTLY)
         one = criterion[position]
         return Piece(one, Mark.PARTLY if one in _FILLER else Mark.MISSING)
 
@@ -242,10 +259,13 @@ class Answer:
         return Piece(sought.number, Mark.NO_NUMBER, others[0] if others else "")
 
     def _longest(self, criterion: str, position: int) -> int:
-        """The length of the longest run of characters from here that the answer has; it ends before a number."""
+        """The length of the longest run of characters from here that the answer has; it ends before a number, a sign,
+        and a word that denies."""
         length = 0
         for end in range(position + 2, len(criterion) + 1):
-            if criterion[end - 1].isdigit() or criterion[position:end] not in self.text:
+            last = criterion[end - 1]
+            stops = last.isdigit() or last in _SIGNS or cue_at(criterion, end - 1)
+            if stops or criterion[position:end] not in self.text:
                 break
             length = end - position
         return length
@@ -266,7 +286,7 @@ class Answer:
         said = surface(self._named.get(span.concept, ()), polarity=wanted)
         if said:
             return Piece(name, Mark.SAME) if said == name else Piece(name, Mark.ALIAS, said)
-        kinds = [*self._kinds.get(span.concept, ()), *(one for one in self.spans if self._surface(one).endswith(name))]
+        kinds = [*self._kinds.get(span.concept, ()), *(one for one in self.spans if self._ends_in(one, span, name))]
         kind = surface(kinds, polarity=False)
         if kind and not wanted:
             return Piece(name, Mark.KIND, kind)
@@ -279,12 +299,31 @@ class Answer:
                 return Piece(name, Mark.CONFUSABLE, confused)
         return None
 
+    def _ends_in(self, longer: Span, span: Span, name: str) -> bool:
+        """Whether a longer term of the answer ends in the name, and is a kind of it therefore: 股骨颈骨折, 骨折. Latin
+        letters are no such end, nor is what is mistaken for it: 支气管, 气管; 非典型, 典型."""
+        surface = self._surface(longer)
+        if not surface.endswith(name) or name[0].isascii() or surface[-len(name) - 1 :][:1] in _OPPOSING:
+            return False
+        mistaken = self._lexicon.confusable(span.concept), self._lexicon.confusable(longer.concept)
+        return longer.concept not in mistaken[0] and span.concept not in mistaken[1]
+
     def _surface(self, span: Span) -> str:
         return self.text[span.start : span.end]
 
 
+def _spans(text: str, lexicon: Lexicon) -> tuple[Span, ...]:
+    """The names in a text, of one that denies another (无发热) the other: what is denied is seen by ``denied``."""
+    found = []
+    for span in lexicon.spans(text):
+        cue = cue_at(text, span.start)
+        other = lexicon.find(text[span.start + cue : span.end]) if 0 < cue < span.end - span.start else 0
+        found.append(Span(span.start + cue, span.end, other) if other else span)
+    return tuple(found)
+
+
 def _quantities(text: str) -> list[_Quantity]:
-    return [_Quantity(match[1], match[2]) for match in _QUANTITY.finditer(text)]
+    return [_Quantity(match[1], match[2] or "") for match in _QUANTITY.finditer(text)]
 
 
 def _bigrams(text: str) -> list[str]:

@@ -18,6 +18,8 @@ from mlb_offline.language import tr
 
 SHORTEST = 8
 """Characters that every text is padded to at least."""
+CELLS = 32_000
+"""Criteria times characters of their answer that go together at most: about 370 MiB."""
 
 
 class OnnxJudge(SmallJudge):
@@ -64,7 +66,9 @@ class OnnxJudge(SmallJudge):
             end = start
             while end < len(criteria) and criteria[end].answer == criteria[start].answer:
                 end += 1
-            found += self._of_one_answer(criteria[start:end])
+            most = max(1, CELLS // max(1, len(criteria[start].answer)))
+            for first in range(start, end, most):
+                found += self._of_one_answer(criteria[first : min(end, first + most)])
             start = end
         return found
 

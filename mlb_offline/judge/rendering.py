@@ -1,8 +1,8 @@
 """What each embedded judge is shown of a criterion: token parts for judge A, rows of numbers for judge B.
 
 Training and engines use the same functions, so that a judge never meets another spelling than the one it was trained
-on. ``VERSION`` changes with anything here, in ``evidence``, ``polarity``, ``wording`` or ``vocabulary`` that changes
-what is shown; a model names the version it was trained with.
+on. ``VERSION`` changes with anything here, in ``evidence``, ``lexicon``, ``polarity``, ``wording`` or ``vocabulary``
+that changes what is shown; a model names the version it was trained with.
 """
 
 from __future__ import annotations

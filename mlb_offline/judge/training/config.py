@@ -22,13 +22,12 @@ class _Part(pydantic.BaseModel):
 
 
 class DecoderSizes(_Part):
-    """Judge A; sizes as in ``decoder.DecoderShape``."""
+    """Judge A; sizes as in ``decoder.DecoderShape``; its context is ``rendering.CONTEXT``."""
 
     width: Count
     layers: Count
     heads: Count
     inner: Count
-    context: Count
 
 
 class AlignerSizes(_Part):

@@ -118,10 +118,6 @@ class Decoder(nn.Module):
         hidden: torch.Tensor = self.output_norm(x)
         return hidden
 
-    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Logits over the vocabulary of hidden states of shape (..., width)."""
-        return functional.linear(hidden, self.token_embd.weight)
-
     def log_odds(self, hidden: torch.Tensor, yes: int, no: int) -> torch.Tensor:
         """Log-odds (...) of one token against another of hidden states of shape (..., width)."""
         difference = self.token_embd.weight[yes] - self.token_embd.weight[no]

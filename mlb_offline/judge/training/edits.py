@@ -7,19 +7,18 @@ from collections.abc import Callable
 from random import Random
 
 from mlb_offline.judge.lexicon import Lexicon, Span
-from mlb_offline.judge.polarity import denied
+from mlb_offline.judge.polarity import cue_at, denied
 from mlb_offline.judge.training.lesson import Lesson, differing, everywhere, point
 
 _CLAUSES = re.compile(r"[。;！!?？,，\n]+")
 _DIGITS = re.compile(r"\d+(?:\.\d+)?")
-_TOPICS = ("诊断", "诊断依据", "推荐检查", "解释依据", "现病史", "既往史", "主诉")
+TOPICS = ("诊断", "诊断依据", "推荐检查", "解释依据", "现病史", "既往史", "主诉")
 _SIDED = "侧眼耳肺膝肩手足乳肾腿臂髋踝腹胸颈颊腰"
 _OPPOSITES = (
     (re.compile(f"左(?=[{_SIDED}])"), "右"),
-    (re.compile(f"右(?=[{_SIDED}])"), "左"),
+    (re.compile(f"(?<!左)右(?=[{_SIDED}])"), "左"),
     (re.compile("上(?=[肢腹段叶极颌睑])"), "下"),
-    (re.compile("下(?=[肢腹段叶极颌睑])"), "上"),
-    (re.compile("双侧"), "左侧"),
+    (re.compile("(?<!上)下(?=[肢腹段叶极颌睑])"), "上"),
     (re.compile("升高|增高"), "降低"),
     (re.compile("降低|下降"), "升高"),
     (re.compile("增加"), "减少"),
@@ -39,7 +38,10 @@ _OPPOSITES = (
     (re.compile("轻度"), "重度"),
     (re.compile("重度"), "轻度"),
 )
-_DENIABLE = {"disease": ("无", "否认", "排除"), "symptom": ("无", "否认", "没有"), "sign": ("未见", "无", "未及")}
+_DENIABLE = {"disease": ("无", "否认"), "symptom": ("无", "否认", "没有"), "sign": ("未见", "无")}
+_SWAPPED = {"disease", "symptom", "sign", "finding", "test", "drug", "procedure"}
+_FREE = re.compile(r"(?:^|[、有伴]|出现)$")
+"""Before a term that may be denied where it stands; elsewhere it may be part of a longer word."""
 
 
 def renamed(text: str, lexicon: Lexicon, rng: Random) -> str:
@@ -61,14 +63,14 @@ def edited(passage: str, other: str, lexicon: Lexicon, rng: Random) -> list[Less
         short = _trimmed(clause, rng)
         made.append((renamed(short, lexicon, rng) if rng.random() < 0.7 else clause, True, "paraphrase", ()))
         broken = _broken(short, lexicon, rng)
-        if broken and broken[0] not in passage:
+        if broken and broken[0] not in passage and broken[0] != short:
             made.append((broken[0], False, broken[1], differing(broken[0], short)))
     made += [(clause, False, "omission", everywhere(clause)) for clause in foreign[:1]]
     if clauses and len(foreign) > 1:
         text = f"{rng.choice(clauses)},{foreign[-1]}"
         made.append((text, False, "half", everywhere(text)[-len(foreign[-1]) :]))
     dataset = rng.choice(("MADiagnosis", "MAInspection", "MARecord"))
-    return [point(passage, dataset, rng.choice(_TOPICS), *one) for one in made]
+    return [point(passage, dataset, rng.choice(TOPICS), *one) for one in made]
 
 
 def _trimmed(clause: str, rng: Random) -> str:
@@ -94,7 +96,9 @@ def _broken(clause: str, lexicon: Lexicon, rng: Random) -> tuple[str, str] | Non
         turned = _turned(clause, rng.choice(deniable), lexicon, rng)
         if turned:
             ways.append(lambda: (turned, "negation"))
-    mistaken = [span for span in spans if lexicon.confusable(span.concept)]
+    mistaken = [
+        span for span in spans if lexicon[span.concept].category in _SWAPPED and lexicon.confusable(span.concept)
+    ]
     if mistaken:
         span = rng.choice(mistaken)
         name = lexicon[rng.choice(lexicon.confusable(span.concept))].term
@@ -104,12 +108,13 @@ def _broken(clause: str, lexicon: Lexicon, rng: Random) -> tuple[str, str] | Non
 
 def _turned(clause: str, span: Span, lexicon: Lexicon, rng: Random) -> str | None:
     """The clause with what it affirms denied, or what it plainly denies affirmed."""
-    if not denied(clause, span.start, span.end):
-        before = clause[: span.start].removesuffix("有")
-        return before + rng.choice(_DENIABLE[lexicon[span.concept].category]) + clause[span.start :]
-    for cue in ("否认", "没有", "未见", "无", "不"):
-        if clause[: span.start].endswith(cue):
-            return clause[: span.start].removesuffix(cue) + "有" + clause[span.start :]
+    before, after = clause[: span.start], clause[span.start :]
+    cues = [index for index in range(len(clause)) if cue_at(clause, index)]
+    if not cues and _FREE.search(before) and not denied(clause, span.start, span.end):
+        cue = rng.choice(_DENIABLE[lexicon[span.concept].category])
+        return re.sub(r"(?:伴?有|出现|伴)$", "", before) + cue + after
+    if len(cues) == 1 and cues[0] + cue_at(clause, cues[0]) == span.start:
+        return clause[: cues[0]] + "有" + after
     return None
 
 

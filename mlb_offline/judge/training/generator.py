@@ -21,20 +21,24 @@ from typing import Any
 from mlb_offline.judge.annotation import Criterion
 from mlb_offline.judge.evidence import Answer, coverage
 from mlb_offline.judge.lexicon import Lexicon
+from mlb_offline.judge.rendering import POINT_CHARACTERS
 from mlb_offline.judge.training.corpora import Document
-from mlb_offline.judge.training.edits import edited, renamed
+from mlb_offline.judge.training.edits import TOPICS, edited, renamed
 from mlb_offline.judge.training.lesson import Lesson, differing, everywhere, point
 from mlb_offline.judge.training.material import Group, Material
 from mlb_offline.judge.wording import plain
 
 Batch = list[Lesson]
-_TOPICS = ("诊断", "诊断依据", "推荐检查", "解释依据", "现病史", "既往史", "主诉")
 SOURCES = ("cases", "conduct", "groups", "lexicon", "corpora")
 FIXED_QUESTIONS = 3
 """Of an ethics answer's six criteria so many are taught at a time: they share nearly all of their tokens."""
 LONG_EVERY = 12
 """Every so many batches one has few answers, each far longer than most: several put together."""
 LONG_ANSWERS = 3
+LONGEST = 3500
+"""Characters that such an answer has at most, or a little more."""
+REVEALED = 0.2
+"""A point that was missing may be there once its answer is longer: with this much more coverage it is left out."""
 
 
 class Generator:
@@ -42,7 +46,7 @@ class Generator:
 
     Args:
         material: one side of the split; the other side's cases and groups are never used.
-        documents: of the corpora, of the same side.
+        documents: of the corpora.
         lexicon: names of concepts.
         weights: of the five sources.
         seed: another seed gives other examples.
@@ -85,12 +89,30 @@ class Generator:
         rng = Random(f"{self._seed}/{number}")  # noqa: S311 - not for secrets
         long = number % LONG_EVERY == LONG_EVERY - 1
         made: Batch = []
-        for index in range(min(answers, LONG_ANSWERS) if long else answers):
-            some = rng.choices(self._makers, self._weights)[0](rng)
-            if long and some and some[0].family == "points":
-                some = _joined([some, *(self._composed(rng) for _ in range(rng.randint(1, 5)) if self._groups)], rng)
-            made += [replace(one, answer_id=f"{number}/{index}") for one in some]
+        while not made:
+            for index in range(min(answers, LONG_ANSWERS) if long else answers):
+                some = rng.choices(self._makers, self._weights)[0](rng)
+                if long and self._groups and some and some[0].family == "points":
+                    some = self._lengthened(some, rng)
+                made += [replace(one, answer_id=f"{number}/{index}") for one in some]
         return made
+
+    def _lengthened(self, lessons: Batch, rng: Random) -> Batch:
+        """The lessons on an answer of which their own is only a part."""
+        first, length = lessons[0].answer, rng.randint(len(lessons[0].answer), LONGEST)
+        answers = [first]
+        while sum(map(len, answers)) < length:
+            more = self._composed(rng)
+            answers += [more[0].answer] if more else []
+        rng.shuffle(answers)
+        whole = "\n".join(answers)
+        before, after = Answer(first, self._lexicon), Answer(whole, self._lexicon)
+
+        def revealed(one: Lesson) -> bool:
+            return coverage(after.pieces(one.text)) - coverage(before.pieces(one.text)) > REVEALED
+
+        kept = [one for one in lessons if one.label or not revealed(one)]
+        return _without_contradictions([replace(one, answer=whole) for one in kept])
 
     # cases
 
@@ -129,16 +151,17 @@ class Generator:
         first = rng.choice(self._groups)
         pool = self._by_place[first.dataset, first.specialty]
         count = min(rng.randint(3, 9), len(pool))
-        chosen = [first, *(one for one in rng.sample(pool, count) if one is not first)]
+        chosen = list({one.component: one for one in (*rng.sample(pool, count), first)}.values())
         said = [_Said(group, rng) for group in chosen]
         rng.shuffle(said)
         answer = _written(first.dataset, [one.statement for one in said], rng)
         made = [lesson for one in said for lesson in one.criteria(answer, rng)]
         made = rng.sample(made, min(len(made), 6))
         if len(said) > 1 and rng.random() < 0.4:
-            made.append(_conjoined(answer, said, rng))
-        absent = [group for group in rng.sample(self._groups, min(4, len(self._groups))) if group not in chosen]
-        near = [group for group in pool if group not in chosen]
+            made += _conjoined(answer, said, rng)
+        there = {group.component for group in chosen}
+        absent = [one for one in rng.sample(self._groups, min(4, len(self._groups))) if one.component not in there]
+        near = [one for one in pool if one.component not in there]
         for group in ([rng.choice(near)] if near else []) + absent[:1]:
             text = rng.choice((*group.same, *group.less))
             made.append(_of_group(answer, group, text, False, "omission", everywhere(text)))
@@ -169,7 +192,7 @@ class Generator:
         made += [(rng.choice(self._lexicon[number].names), False, "omission") for number in lacking[: len(chosen)]]
         rng.shuffle(made)
         lessons = [
-            point(answer, dataset, rng.choice(_TOPICS), text, label, kind, None if label else everywhere(text))
+            point(answer, dataset, rng.choice(TOPICS), text, label, kind, None if label else everywhere(text))
             for text, label, kind in made[:6]
         ]
         return _without_contradictions(lessons)
@@ -187,14 +210,6 @@ class Generator:
 def _lesson(one: Criterion) -> Lesson:
     text = plain(one.text) if one.family == "points" else one.text
     return Lesson(**{**vars(one), "text": text}, faults=() if one.label else None)
-
-
-def _joined(parts: Sequence[Batch], rng: Random) -> Batch:
-    """The criteria of the first part on all parts' answers, one after another in any order."""
-    answers = [part[0].answer for part in parts if part]
-    rng.shuffle(answers)
-    answer = "\n".join(answers)
-    return _without_contradictions([replace(one, answer=answer) for one in parts[0]])
 
 
 def _without_contradictions(criteria: Sequence[Lesson]) -> Batch:
@@ -250,14 +265,15 @@ def _of_group(  # noqa: PLR0917 - a row of the annotation layout
     return point(answer, group.dataset, group.topic, text, label, kind, faults)
 
 
-def _conjoined(answer: str, said: Sequence[_Said], rng: Random) -> Lesson:
-    """A point of two facts: 是 where both are said in full."""
+def _conjoined(answer: str, said: Sequence[_Said], rng: Random) -> Batch:
+    """A point of two facts: 是 where both are said in full; none where it is longer than what is shown of one."""
     one, two = rng.sample(list(said), 2)
     joint = rng.choice((",", ",并", ",且", ";", "、"))
     left, right = (plain(rng.choice(part.group.same)).rstrip("。") for part in (one, two))
     text = f"{left}{joint}{right}"
     whole = one.full and two.full
-    return _of_group(answer, one.group, text, whole, "paraphrase" if whole else "half")
+    lesson = _of_group(answer, one.group, text, whole, "paraphrase" if whole else "half")
+    return [lesson] if len(lesson.text) <= POINT_CHARACTERS else []
 
 
 _SHAPES: Mapping[str, Sequence[str]] = {

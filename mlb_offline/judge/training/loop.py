@@ -97,8 +97,8 @@ def train(
         InputError: the checkpoint cannot be read or written.
     """
     optimizers = optimizers_of(model, schedule)
+    highest = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
     start = checkpoint.load(file, key=key, model=model, optimizers=optimizers)
-    highest = [group["lr"] for optimizer in optimizers_of(model, schedule) for group in optimizer.param_groups]
     model.train()
     device = next(model.parameters()).device.type
     recent: list[float] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,7 @@ class Group:
         same: statements that mean the same.
         less: statements that follow from these but say strictly less.
         other: (kind, statement) that do not follow, though they look alike; kind ``more`` says the fact and more.
+        component: the same for groups that share a statement, directly or through others.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Group:
     same: tuple[str, ...]
     less: tuple[str, ...]
     other: tuple[tuple[str, str], ...]
+    component: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,12 +121,12 @@ def read_material(folder: Path) -> tuple[Material, Material]:
         )
     criteria = [one for file in files if file.name != GROUPS for one in read_annotations(file)]
     groups = read_groups(folder / GROUPS) if (folder / GROUPS).is_file() else ()
-    keys = list(zip(groups, _shared_keys(groups), strict=True))
+    groups = tuple(replace(group, component=key) for group, key in zip(groups, _shared_keys(groups), strict=True))
 
     def side(*, kept: bool) -> Material:
         return Material(
             tuple(one for one in criteria if held_out(f"concept:{_concept(one)}") == kept),
-            tuple(group for group, key in keys if held_out(key) == kept),
+            tuple(group for group in groups if held_out(group.component) == kept),
         )
 
     return side(kept=False), side(kept=True)

@@ -14,7 +14,7 @@ import torch
 
 from mlb_offline.errors import InputError
 from mlb_offline.judge import lexicon as lexicons
-from mlb_offline.judge.rendering import aligner_vocabulary
+from mlb_offline.judge.rendering import CONTEXT, aligner_vocabulary
 from mlb_offline.judge.training import checkpoint
 from mlb_offline.judge.training.aligner import Aligner, AlignerShape
 from mlb_offline.judge.training.config import Stage, TrainingConfig
@@ -33,7 +33,7 @@ StageName = Literal["pretraining", "tuning"]
 STAGES: tuple[StageName, ...] = ("pretraining", "tuning")
 NETWORKS: Mapping[RoleName, str] = {"a": "training/decoder.py", "b": "training/aligner.py"}
 CODE = (
-    *("evidence.py", "lexicon.py", "polarity.py", "rendering.py", "vocabulary.py", "wording.py"),
+    *("annotation.py", "evidence.py", "lexicon.py", "polarity.py", "rendering.py", "vocabulary.py", "wording.py"),
     *(f"training/{name}.py" for name in ("edits", "generator", "lesson", "loop", "material", "tuning")),
 )
 """Modules that decide what a stage computes, with that of the network; their bytes are part of its key."""
@@ -108,7 +108,7 @@ def stage_key(config: TrainingConfig, prepared: Prepared, name: RoleName, stage:
 def new_decoder(config: TrainingConfig, reader: Reader) -> Decoder:
     """Judge A before any training, its weights drawn from the seed."""
     torch.manual_seed(config.a.seed)
-    return Decoder(DecoderShape(len(reader.vocabulary.tokens), **config.decoder.model_dump()))
+    return Decoder(DecoderShape(len(reader.vocabulary.tokens), context=CONTEXT, **config.decoder.model_dump()))
 
 
 def new_aligner(config: TrainingConfig, reader: Reader) -> Aligner:
@@ -163,6 +163,7 @@ def train_judge(
     """
     role = config.a if name == "a" else config.b
     model = (new_decoder if name == "a" else new_aligner)(config, prepared.reader).to(config.device)
+    keys = {stage: stage_key(config, prepared, name, stage) for stage in STAGES}  # of the code as it is now
     for stage in STAGES:
         part: Stage = getattr(role, stage)
         train(
@@ -171,7 +172,7 @@ def train_judge(
             _losses_of(model, prepared, part, role.seed),
             Schedule(part.steps, part.rate, part.warm, part.decay, config.every, config.half, part.muon),
             file=out / (f"{name}.pt" if stage == STAGES[-1] else f"{name}-{stage}.pt"),
-            key=stage_key(config, prepared, name, stage),
+            key=keys[stage],
             seed=role.seed,
             progress=progress,
         )

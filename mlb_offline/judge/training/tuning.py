@@ -21,6 +21,7 @@ from mlb_offline.judge.rendering import (
     decoder_ids,
     decoder_parts,
     padded,
+    shown_point,
     shown_topic,
 )
 from mlb_offline.judge.training.aligner import Aligner
@@ -184,7 +185,7 @@ def aligner_targets(lesson: Lesson, longest: int) -> list[float]:
     targets = [UNKNOWN_TARGET] * longest
     if lesson.name == "point" and lesson.faults is not None:
         start = len(shown_topic(lesson)) + 1
-        for place in range(min(len(lesson.text), longest - start)):
+        for place in range(min(len(shown_point(lesson)), longest - start)):
             targets[start + place] = float(place not in lesson.faults)
     return targets
 

@@ -18,6 +18,7 @@ pytest.importorskip("torch", reason="the train extra is not installed (make trai
 import torch
 
 from mlb_offline.errors import InputError, UsageError
+from mlb_offline.judge.rendering import decoder_ids
 from mlb_offline.judge.training import checkpoint
 from mlb_offline.judge.training.command import Job, configuration, names_of, refuse_unused, train_small
 from mlb_offline.judge.training.config import load_config
@@ -232,6 +233,7 @@ def test_a_fault_is_asked_for_at_its_own_character(job: Job) -> None:
     lesson = point("患者发热3天。", "MARecord", "现病史", "发热5天", False, "number", (2,))
     row = decoder_row(lesson, reader.answer(lesson.answer), reader.vocabulary)
     asked = [(reader.vocabulary.tokens[index], target) for index, target in zip(row.ids, row.supported, strict=True)]
+    assert row.ids == decoder_ids(lesson, reader.answer(lesson.answer), reader.vocabulary)
     assert [one for one in asked if one[1] == one[1]] == [("发", 1.0), ("热", 1.0), ("5", 0.0), ("天", 1.0)]
     start = len("现病史:")
     assert aligner_targets(lesson, 10)[start : start + 4] == [1.0, 1.0, 0.0, 1.0]
