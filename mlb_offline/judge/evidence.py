@@ -228,7 +228,7 @@ class Answer:
         return tuple(pieces)
 
     def _lost(self, criterion: str, spans: dict[int, Span]) -> frozenset[int]:
-        """Places of concepts that the answer does not have: of their names parts are no more than parts (支气管炎, 气管炎)."""
+        """Places of concepts that the answer does not have; parts of their names are mere parts (支气管炎, 气管炎)."""
         missing = (one for one in spans.values() if self._of_concept(criterion, one) is None)
         return frozenset(place for one in missing for place in range(one.start, one.end))
 
