@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlb_offline.cli.kit import JsonFlag, complain, emit, finish
+from mlb_offline.cli.kit import JsonFlag, complain, counting, emit, finish
 from mlb_offline.errors import Exit, MlbError, TrustError
 from mlb_offline.language import tr
 
@@ -18,6 +18,35 @@ if TYPE_CHECKING:
     from mlb_offline.judge.manifest import Judge, JudgeRecord, Manifest, OtherFile
 
 app = typer.Typer(no_args_is_help=True)
+
+ModelsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--models",
+        metavar="DIR",
+        readable=False,
+        help=tr("裁判模型文件夹；默认 $MLB_DATA/models", "folder of the judge models; default $MLB_DATA/models"),
+    ),
+]
+PublisherOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--trust",
+        metavar="PATH",
+        readable=False,
+        help=tr(
+            "模型发布者的可信公钥或其文件夹（可多次给出）；默认为程序内置的公钥",
+            "trusted public key of the models' publisher, or folder (repeatable); default: the one built in",
+        ),
+    ),
+]
+UnlistedFlag = Annotated[
+    bool,
+    typer.Option(
+        "--accept-unlisted",
+        help=tr("接受不在清单中的 --judge 文件", "accept files of --judge that are not listed"),
+    ),
+]
 
 
 @app.callback()
@@ -30,27 +59,8 @@ def group() -> None:
 )
 def info(
     *,
-    models: Annotated[
-        Path | None,
-        typer.Option(
-            "--models",
-            metavar="DIR",
-            readable=False,
-            help=tr("裁判模型文件夹；默认 $MLB_DATA/models", "folder of the judge models; default $MLB_DATA/models"),
-        ),
-    ] = None,
-    trust: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--trust",
-            metavar="PATH",
-            readable=False,
-            help=tr(
-                "模型发布者的可信公钥或其文件夹（可多次给出）；默认为程序内置的公钥",
-                "trusted public key of the models' publisher, or folder (repeatable); default: the one built in",
-            ),
-        ),
-    ] = None,
+    models: ModelsOption = None,
+    trust: PublisherOption = None,
     judge: Annotated[
         list[Path] | None,
         typer.Option(
@@ -60,13 +70,7 @@ def info(
             help=tr("另要核验的裁判模型文件（可多次给出）", "another judge model file to verify (repeatable)"),
         ),
     ] = None,
-    accept_unlisted: Annotated[
-        bool,
-        typer.Option(
-            "--accept-unlisted",
-            help=tr("接受不在清单中的 --judge 文件", "accept files of --judge that are not listed"),
-        ),
-    ] = False,
+    accept_unlisted: UnlistedFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Print the list; exit 4 if a file is not the signed one, 3 if one cannot be read, 7 if there is no list."""
@@ -188,6 +192,69 @@ def train(
             job = Job(file, corpora, material or Path("models/src/criteria"), out, names_of(judge))
             result = train_small(job, progress)
     emit(result, as_json=as_json, lines=list(as_text(result)))
+
+
+@app.command(
+    "calibrate",
+    help=tr(
+        "在有标注的判据上测量裁判（默认为内置的一对）",
+        "measure judges on labelled criteria (default: the built-in pair)",
+    ),
+)
+def calibrate(
+    *,
+    labelled: Annotated[
+        Path,
+        typer.Option(
+            "--set",
+            metavar="FILE",
+            readable=False,
+            help=tr(
+                "标注文件（JSONL）；也接受 messages、labels、response 格式",
+                "annotations (JSONL); also with messages, labels, response",
+            ),
+        ),
+    ],
+    judge: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--judge",
+            metavar="FILE",
+            readable=False,
+            help=tr("裁判模型文件（可给出两个）", "judge model file (two may be given)"),
+        ),
+    ] = None,
+    models: ModelsOption = None,
+    trust: PublisherOption = None,
+    accept_unlisted: UnlistedFlag = False,
+    threads: Annotated[
+        int, typer.Option("--threads", min=1, help=tr("处理器线程数", "CPU threads that a judge may use"))
+    ] = 2,
+    as_json: JsonFlag = False,
+) -> None:
+    """Print agreement with the labels; exit 3 for a bad file, 4 for a judge that is not the signed one."""
+    from mlb_offline.installation import data_folder
+    from mlb_offline.judge.calibration import calibrate as measured
+    from mlb_offline.judge.calibration import read_set, table
+    from mlb_offline.judge.manifest import open_manifest
+    from mlb_offline.judge.opening import checked, open_judge
+    from mlb_offline.judge.published import figures
+    from mlb_offline.trust.store import load_trust
+
+    criteria, replies = read_set(labelled)
+    if replies:
+        result = figures(replies)
+    else:
+        folder = data_folder() / "models" if models is None else models
+        manifest = open_manifest(folder, load_trust(trust) if trust else None)
+        files = checked(folder, manifest, judge or (), accept_unlisted=accept_unlisted)
+        opened = [open_judge(path, record, threads=threads) for path, record in files]
+        with counting() as progress:
+            result = measured({one.name: one.judge for one in opened}, criteria, progress)
+        result["records"] = [one.record.to_json() for one in opened]
+        for one in opened:
+            one.close()
+    emit({"set": labelled.name, **result}, as_json=as_json, lines=table(result))
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ class Calibrated:
     judge: LogitJudge
     calibration: Mapping[Family, tuple[float, float]]
 
-    def probabilities(self, criteria: Sequence[Criterion]) -> list[float]:
+    def probabilities(self, criteria: Sequence[Criterion]) -> list[float | None]:
         """Calibrated probabilities of 是, in order."""
-        found = []
+        found: list[float | None] = []
         for one, logit in zip(criteria, self.judge.logits(criteria), strict=True):
             scale, shift = self.calibration.get(one.family, (1.0, 0.0))
             found.append(sigmoid(scale * logit + shift))

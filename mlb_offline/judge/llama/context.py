@@ -43,6 +43,29 @@ class Row:
     wanted: Sequence[int] = ()
 
 
+def metadata_of(file: Path, key: str) -> str | None:
+    """A text of a file's metadata, without loading its weights; None where there is none, or the file is no model."""
+    api: Any = load().llama_cpp
+    parameters = api.llama_model_default_params()
+    parameters.vocab_only = True
+    model = api.llama_model_load_from_file(str(file).encode(), parameters)
+    if not model:
+        return None
+    try:
+        return _metadata(api, model, key)
+    finally:
+        api.llama_model_free(model)
+
+
+def _metadata(api: Any, model: Any, key: str) -> str | None:
+    length = api.llama_model_meta_val_str(model, key.encode(), None, 0)
+    if length < 0:
+        return None
+    buffer = ctypes.create_string_buffer(length + 1)
+    api.llama_model_meta_val_str(model, key.encode(), buffer, length + 1)
+    return buffer.value.decode("utf-8", "replace")
+
+
 class LlamaContext:
     """An opened model.
 
@@ -100,12 +123,7 @@ class LlamaContext:
 
     def metadata(self, key: str) -> str | None:
         """A text of the file's metadata; None where there is none."""
-        length = self._api.llama_model_meta_val_str(self._model, key.encode(), None, 0)
-        if length < 0:
-            return None
-        buffer = ctypes.create_string_buffer(length + 1)
-        self._api.llama_model_meta_val_str(self._model, key.encode(), buffer, length + 1)
-        return buffer.value.decode("utf-8", "replace")
+        return _metadata(self._api, self._model, key)
 
     def tokenised(self, text: str, *, special: bool) -> list[int]:
         """The tokens of a text, none added. ``special``: whether the names of control tokens in it become such."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mlb_offline.errors import InputError
 from mlb_offline.judge.annotation import Criterion
+from mlb_offline.judge.calibrated import sigmoid
 from mlb_offline.judge.llama.context import LlamaContext
 from mlb_offline.judge.llama.template import around
 from mlb_offline.judge.llama.verdicts import VerdictReader, Weighed
@@ -21,6 +22,8 @@ from mlb_offline.language import tr
 
 CONTEXT = 8192
 """Cells of the cache at most: the longest answer that is shown (``prompt.LONGEST``) and the ends of its prompts."""
+LEAST_MASS = 0.1
+"""A model that would say either word with less probability than this has not answered the question: it abstains."""
 SEQUENCES = 65
 """One for what is shared, two for each of 32 criteria that are read together."""
 
@@ -66,6 +69,10 @@ class GgufJudge:
             weighed = iter(self._reader.weigh(fit))
             found += [next(weighed) if len(prompt) <= self._longest else None for prompt in prompts]
         return found
+
+    def probabilities(self, criteria: Sequence[Criterion]) -> list[float | None]:
+        """Probabilities of 是, in order; None where the prompt is too long, or the model would say neither word."""
+        return [None if one is None or one.mass < LEAST_MASS else sigmoid(one.log_odds) for one in self.weigh(criteria)]
 
     def close(self) -> None:
         """Free the model."""

@@ -1,0 +1,98 @@
+"""Opening judge models: each checked against the signed list first, then by the kind of model it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from mlb_offline.errors import UsageError
+from mlb_offline.judge.annotation import Criterion
+from mlb_offline.judge.manifest import JudgeRecord, Manifest, check_judge, check_shown
+from mlb_offline.language import tr
+
+if TYPE_CHECKING:
+    from mlb_offline.judge.small_judge import SmallJudge
+
+MOST = 2
+"""Judges of a panel."""
+
+
+class Judge(Protocol):
+    """Anything that answers criteria."""
+
+    def probabilities(self, criteria: Sequence[Criterion]) -> list[float | None]:
+        """The probability of 是 for each criterion, in order; None where the judge abstains."""
+        ...
+
+
+@dataclass(frozen=True)
+class OpenedJudge:
+    """A judge, ready, the record of its file, and what frees it."""
+
+    record: JudgeRecord
+    judge: Judge
+    close: Callable[[], None]
+
+    @property
+    def name(self) -> str:
+        """That of the list, or of the file where it is not listed."""
+        return self.record.file if self.record.judge is None else self.record.judge.name
+
+
+def checked(
+    folder: Path, manifest: Manifest, given: Sequence[Path], *, accept_unlisted: bool = False
+) -> list[tuple[Path, JudgeRecord]]:
+    """The judges to use, each with the record of its file: those given, or else the two of the list.
+
+    Raises:
+        UsageError: more than two, or one file twice.
+        InputError: a file cannot be read.
+        TrustError: one is not the listed one, or not listed and not accepted, or trained on other evidence.
+    """
+    paths = list(given) or [folder / judge.file for judge in sorted(manifest.judges, key=lambda one: one.role)]
+    found = []
+    for path in paths:
+        record = check_judge(path, manifest, accept_unlisted=accept_unlisted)
+        if record.judge is not None:
+            check_shown(record.judge, file=path)
+        found.append((path, record))
+    if len(found) > MOST or len({record.sha256 for _, record in found}) < len(found):
+        raise UsageError(
+            tr("裁判应为一个或两个不同的模型", "a panel has one or two judges, and they differ"),
+            field="--judge",
+            remedy=tr("给出两个不同的模型文件", "give two different model files"),
+        )
+    return found
+
+
+def open_judge(path: Path, record: JudgeRecord, *, threads: int = 2) -> OpenedJudge:
+    """Open a model that was checked.
+
+    Raises:
+        InputError: it cannot be loaded, or is no judge that this version can ask.
+        UsageError: onnxruntime is not installed.
+    """
+    from mlb_offline.judge.calibrated import Calibrated
+    from mlb_offline.judge.lexicon import embedded
+
+    calibration = {} if record.judge is None else record.judge.calibration
+    told = {family: (one.scale, one.shift) for family, one in calibration.items()}
+    if path.suffix == ".onnx":
+        from mlb_offline.judge.onnx_judge import OnnxJudge
+
+        small: SmallJudge = OnnxJudge(path, embedded(), threads=threads)
+        return OpenedJudge(record, Calibrated(small, told), small.close)
+    from mlb_offline.judge.llama.context import metadata_of
+    from mlb_offline.judge.llama_judge import RENDERING, LlamaJudge
+
+    if metadata_of(path, RENDERING) is not None:
+        small = LlamaJudge(path, embedded(), threads=threads)
+        return OpenedJudge(record, Calibrated(small, told), small.close)
+    from mlb_offline.judge.llama.judge import GgufJudge
+    from mlb_offline.target.trial import require_loadable
+
+    require_loadable(path, context=512, threads=threads)
+    large = GgufJudge(path, threads=threads)
+    return OpenedJudge(record, large, large.close)
