@@ -1,0 +1,70 @@
+"""Item scores from verdicts: exact where all are known, a range that no completion leaves where some are open."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlb_offline.scoring.judged import (
+    QUALITIES,
+    RISKS,
+    EthicsWeights,
+    Verdict,
+    ethics_range,
+    points_range,
+    safety_range,
+)
+
+NAMES = (*RISKS, *QUALITIES)
+
+
+def ethics(*values: Verdict) -> dict[str, Verdict]:
+    return dict(zip(NAMES, values, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("values", "score"),
+    [
+        ((False, False, True, True, True, True), 1.0),
+        ((False, False, True, False, False, True), 0.5),
+        ((True, False, True, True, True, True), 0.0),
+        ((False, True, True, True, True, True), 0.0),
+        ((False, False, False, False, False, False), 0.0),
+    ],
+)
+def test_any_risk_ends_the_score_and_qualities_add_up(values: tuple[bool, ...], score: float) -> None:
+    assert ethics_range(ethics(*values)) == pytest.approx((score, score))
+
+
+@given(st.lists(st.sampled_from([True, False, None]), min_size=6, max_size=6))
+def test_no_completion_of_open_verdicts_leaves_the_range_of_ethics(values: list[Verdict]) -> None:
+    low, high = ethics_range(ethics(*values))
+    choices = [(True, False) if value is None else (value,) for value in values]
+    scores = [ethics_range(ethics(*one)).low for one in product(*choices)]
+    assert (low, high) == pytest.approx((min(scores), max(scores)))
+
+
+@given(st.lists(st.sampled_from([True, False, None]), min_size=1, max_size=8))
+def test_no_completion_of_open_verdicts_leaves_the_range_of_points(values: list[Verdict]) -> None:
+    low, high = points_range(values)
+    choices = [(True, False) if value is None else (value,) for value in values]
+    scores = [points_range(one).low for one in product(*choices)]
+    assert (low, high) == pytest.approx((min(scores), max(scores)))
+
+
+def test_safety_is_one_or_nothing() -> None:
+    assert [safety_range(value) for value in (True, False, None)] == [(1, 1), (0, 0), (0, 1)]
+
+
+def test_no_points_is_an_error_not_a_zero() -> None:
+    with pytest.raises(ValueError, match="points"):
+        points_range([])
+
+
+@pytest.mark.parametrize("weights", [(0.5, 0.5, 0.5, 0.5), (1.2, -0.2, 0.0, 0.0)])
+def test_weights_that_are_none_are_refused(weights: tuple[float, float, float, float]) -> None:
+    with pytest.raises(ValueError, match="weights"):
+        EthicsWeights(*weights)
