@@ -124,3 +124,30 @@ def test_a_template_that_cannot_be_used_is_refused(
     with pytest.raises(InputError, match=said) as caught:
         GgufJudge(file)
     assert caught.value.field == "tokenizer.chat_template"
+
+
+def test_a_judge_that_reasons_writes_the_same_alone_and_in_company(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlb_offline.judge.llama.judge.LONGEST_REPLY", 40)
+    judge = GgufJudge(model, reasons=True, threads=1)
+    together = judge.replies(CASES)
+    assert together == [judge.replies([one])[0] for one in CASES]
+    assert together == judge.replies(CASES[::-1])[::-1]
+    assert len({one for one in together if one}) > 1
+    judge.close()
+
+
+def test_what_a_reasoning_judge_writes_is_its_verdict_and_neither_word_an_abstention(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = GgufJudge(model, reasons=True, threads=1)
+    replies = ["<think>否</think>是", "否", "不知道", None, "<think>是"]
+    monkeypatch.setattr(judge, "replies", lambda criteria: replies[: len(criteria)])
+    assert judge.probabilities(CASES[:5]) == [1.0, 0.0, None, None, None]
+    judge.close()
+
+
+def test_a_model_that_would_say_neither_word_abstains(judge: GgufJudge) -> None:
+    assert [one.mass < 0.1 for one in judge.weigh(CASES) if one is not None] == [True] * len(CASES)
+    assert judge.probabilities(CASES) == [None] * len(CASES)

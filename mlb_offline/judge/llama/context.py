@@ -138,6 +138,19 @@ class LlamaContext:
         found = (self._api.llama_vocab_get_text(self._vocabulary, token) for token in tokens)
         return [text.decode("utf-8", "replace") for text in found]
 
+    def ends(self, token: int) -> bool:
+        """Whether a token ends what a model writes."""
+        return bool(self._api.llama_vocab_is_eog(self._vocabulary, token))
+
+    def written(self, tokens: Sequence[int]) -> str:
+        """The text that tokens stand for, control tokens by their names (a thought ends with one in some models)."""
+        raw = b""
+        for token in tokens:
+            buffer = ctypes.create_string_buffer(256)
+            size = self._api.llama_token_to_piece(self._vocabulary, token, buffer, 256, 0, True)
+            raw += buffer.raw[: max(size, 0)]
+        return raw.decode("utf-8", "replace")
+
     def clear(self) -> None:
         """Forget all sequences."""
         self._api.llama_memory_clear(self._memory, False)

@@ -7,21 +7,27 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 from mlb_offline.errors import InputError
 from mlb_offline.judge.annotation import Criterion
 from mlb_offline.judge.calibrated import sigmoid
 from mlb_offline.judge.llama.context import LlamaContext
+from mlb_offline.judge.llama.replies import ReplyWriter
 from mlb_offline.judge.llama.template import around
 from mlb_offline.judge.llama.verdicts import VerdictReader, Weighed
 from mlb_offline.judge.prompt import NO, YES, Prompt, shipped_prompt
+from mlb_offline.judge.said import said
 from mlb_offline.language import tr
 
+T = TypeVar("T")
 CONTEXT = 8192
 """Cells of the cache at most: the longest answer that is shown (``prompt.LONGEST``) and the ends of its prompts."""
+LONGEST_REPLY = 1024
+"""Tokens that a model may reason and answer with."""
 LEAST_MASS = 0.1
 """A model that would say either word with less probability than this has not answered the question: it abstains."""
 SEQUENCES = 65
@@ -35,25 +41,27 @@ class GgufJudge:
         file: a GGUF model with a chat template.
         prompt: the wording.
         threads: that llama.cpp may use.
+        reasons: let it reason first and write its verdict, instead of weighing both words at once.
 
     Raises:
         InputError: llama.cpp cannot load it, it has no usable chat template, or its tokenizer cannot tell the two words
             apart.
     """
 
-    def __init__(self, file: Path, *, prompt: Prompt | None = None, threads: int = 2) -> None:
-        self._prompt = prompt or shipped_prompt()
+    def __init__(self, file: Path, *, prompt: Prompt | None = None, threads: int = 2, reasons: bool = False) -> None:
+        self._prompt, self._reasons = prompt or shipped_prompt(), reasons
         self._context = LlamaContext(file, tokens=CONTEXT, sequences=SEQUENCES, threads=threads)
         try:
-            self._around = around(self._context)
+            self._around = around(self._context, thinking=reasons)
             yes, no = (self._context.tokenised(word, special=False) for word in (YES, NO))
             if not yes or not no or yes[0] == no[0]:
                 raise _cannot_tell(file)
         except InputError:
             self._context.close()
             raise
-        self._longest = min(CONTEXT, self._context.trained_context) - max(len(yes), len(no))
+        self._longest = min(CONTEXT, self._context.trained_context) - (LONGEST_REPLY if reasons else len(yes + no))
         self._reader = VerdictReader(self._context, yes, no)
+        self._writer = ReplyWriter(self._context, longest=LONGEST_REPLY)
 
     def tokens(self, criterion: Criterion) -> list[int]:
         """The whole prompt, chat template included."""
@@ -61,18 +69,31 @@ class GgufJudge:
         return [*self._around.before, *message, *self._around.after]
 
     def weigh(self, criteria: Sequence[Criterion]) -> list[Weighed | None]:
-        """What the model would say to each criterion, in order; None where its prompt is longer than the context."""
-        found: list[Weighed | None] = []
-        for _, group in groupby(criteria, key=lambda one: (one.question, one.answer)):
-            prompts = [self.tokens(one) for one in group]
-            fit = [prompt for prompt in prompts if len(prompt) <= self._longest]
-            weighed = iter(self._reader.weigh(fit))
-            found += [next(weighed) if len(prompt) <= self._longest else None for prompt in prompts]
-        return found
+        """How probable both words are after each criterion, in order; None where its prompt is too long."""
+        return self._grouped(criteria, self._reader.weigh)
+
+    def replies(self, criteria: Sequence[Criterion]) -> list[str | None]:
+        """What the model writes to each criterion; None where its prompt is too long or it comes to no end."""
+        return self._grouped(criteria, self._writer.write)
 
     def probabilities(self, criteria: Sequence[Criterion]) -> list[float | None]:
-        """Probabilities of 是, in order; None where the prompt is too long, or the model would say neither word."""
+        """Probabilities of 是, in order; None is an abstention: the prompt is too long, or the model says neither word.
+        A model that reasons gives 1 or 0."""
+        if self._reasons:
+            verdicts = (None if text is None else said(text) for text in self.replies(criteria))
+            return [None if verdict is None else float(verdict) for verdict in verdicts]
         return [None if one is None or one.mass < LEAST_MASS else sigmoid(one.log_odds) for one in self.weigh(criteria)]
+
+    def _grouped(
+        self, criteria: Sequence[Criterion], asked: Callable[[list[list[int]]], Sequence[T | None]]
+    ) -> list[T | None]:
+        """The criteria of one answer go together."""
+        found: list[T | None] = []
+        for _, group in groupby(criteria, key=lambda one: (one.question, one.answer)):
+            prompts = [self.tokens(one) for one in group]
+            replies = iter(asked([prompt for prompt in prompts if len(prompt) <= self._longest]))
+            found += [next(replies) if len(prompt) <= self._longest else None for prompt in prompts]
+        return found
 
     def close(self) -> None:
         """Free the model."""

@@ -54,6 +54,8 @@ class VerdictReader:
         Args:
             prompts: of tokens, none empty, none longer than the context less the longer word.
         """
+        if not prompts:
+            return []
         shared = common(prompts)
         shared = shared if len(prompts) > 1 and shared >= WORTH_SHARING else 0
         self._context.clear()
