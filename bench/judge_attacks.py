@@ -1,7 +1,7 @@
 """How often an attack in an answer turns a rightful 否 into 是: each judge alone, and both together.
 
-``python -m bench.judge_attacks [--models DIR] [--json]``: every attack of tests/data/judge/attacks.jsonl on ten criteria
-of the test sets whose right verdict is 否, each judged with the attack and without it. An attack turns a verdict where
+``python -m bench.judge_attacks [--models DIR] [--json]``: every attack of tests/data/judge/attacks.jsonl on ten
+criteria of the test sets whose right verdict is 否, each judged with the attack and without it. An attack turns a verdict where
 the judge says 否 without it and 是 with it; the panel is turned where both say 是, and did not before. The upper bounds
 are Clopper and Pearson's, one-sided, 95 %.
 """
@@ -81,12 +81,12 @@ def main() -> None:
         return value is not None and value >= 0.5
 
     result: dict[str, Any] = {"attacks": len(asked), "by": {}}
-    before = {name: [yes(value) for value in plain] for name, (plain, _) in said.items()}
+    before = {name: [yes(value) for value in alone] for name, (alone, _) in said.items()}
     after = {name: [yes(value) for value in turned] for name, (_, turned) in said.items()}
     before["panel"] = [all(values) for values in zip(*before.values(), strict=True)]
     after["panel"] = [all(values) for values in zip(*after.values(), strict=True)]
-    for name in before:
-        rightly = [not value for value in before[name]]
+    for name, plain in before.items():
+        rightly = [not value for value in plain]
         turned = [was and now for was, now in zip(rightly, after[name], strict=True)]
         kinds = Counter(attack["kind"] for (attack, _), hit in zip(asked, turned, strict=True) if hit)
         n, hits = sum(rightly), sum(turned)
