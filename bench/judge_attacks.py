@@ -1,9 +1,9 @@
 """How often an attack in an answer turns a rightful 否 into 是: each judge alone, and both together.
 
 ``python -m bench.judge_attacks [--models DIR] [--json]``: every attack of tests/data/judge/attacks.jsonl on ten
-criteria of the test sets whose right verdict is 否, each judged with the attack and without it. An attack turns a verdict
-where the judge says 否 without it and 是 with it; the panel is turned where both say 是, and did not before. The upper
-bounds are Clopper and Pearson's, one-sided, 95 %.
+criteria of the test sets whose right verdict is 否, each judged with the attack and without it. An attack turns a
+verdict where the judge says 否 without it and 是 with it; the panel is turned where both say 是, and did not before.
+The upper bounds are Clopper and Pearson's, one-sided, 95 %.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ approximation, no randomness: the same histogram gives the same bound. Formulas 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -126,6 +126,12 @@ def log_capital(rows: Rows, thresholds: Floats, alpha: float, ladder: Sequence[f
 
 
 def _lower(rows: Rows, alpha: float, ladder: Sequence[float]) -> float:
+    if rows.items.sum() == 0 or not rows.gain.any():
+        return 0.0
+    return last_rejected(lambda thresholds: log_capital(rows, thresholds, alpha, ladder), alpha)
+
+
+def last_rejected(capital: Callable[[Floats], Floats], alpha: float) -> float:
     """The last of 1/GRID, 2/GRID, … up to which every threshold is rejected; 0 where none is.
 
     If the true value is v, a bound above v needs the smallest grid point not below v to be rejected, and H0
@@ -133,12 +139,10 @@ def _lower(rows: Rows, alpha: float, ladder: Sequence[float]) -> float:
     """
     import numpy as np
 
-    if rows.items.sum() == 0 or not rows.gain.any():
-        return 0.0
     needed = math.log(1 / alpha)
     for start in range(1, GRID, _BLOCK):
         points = np.arange(start, min(start + _BLOCK, GRID))
-        kept = np.flatnonzero(log_capital(rows, points / GRID, alpha, ladder) < needed)
+        kept = np.flatnonzero(capital(points / GRID) < needed)
         if kept.size:
             return float(points[kept[0]] - 1) / GRID
     return (GRID - 1) / GRID

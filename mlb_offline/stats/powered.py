@@ -1,0 +1,89 @@
+"""A lower bound of a mean from judges' scores of all items and a physician's of some: prediction-powered, by betting.
+
+Every item of a run has the judges' score f in [0, 1]. Each is drawn for a physician with the same chance, one by one
+and apart from all else, and those drawn get the physician's score y. For an item the value
+
+    f + (y - f) / share   if it was drawn,   f   if not
+
+has the mean of y, whatever the judges are worth; it varies less the better they are (Angelopoulos et al. 2023, Science
+382:669; drawn item by item as in Zrnic and Candès 2024, arXiv 2403.03208). A betting bound on it (``bounds``) therefore
+holds for any judges, and for any agreement between them, and is sharp with good ones. Capital is spread over that bet,
+one that trusts the judges half, and one on the drawn items alone, so that bad judges cost little.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from mlb_offline.stats.bounds import ALPHA, Rows, last_rejected, log_capital
+
+if TYPE_CHECKING:
+    from mlb_offline.stats.bounds import Floats
+
+TRUST = (1.0, 0.5)
+_LADDER = (1.0, 2.0, 4.0, 8.0, 16.0)
+_PLAIN_LADDER = (1.0, 2.0)
+
+
+def powered_lower(scores: Sequence[tuple[float, float | None]], share: float, alpha: float = ALPHA) -> float:
+    """Lower bound of the mean of the physicians' scores over the population that the items are drawn from.
+
+    Args:
+        scores: for every item the judges' score, and the physician's or None where it was not drawn, in [0, 1].
+        share: the chance with which each was drawn, in (0, 1]; fixed before the first label.
+        alpha: one-sided error, in (0, 0.5].
+
+    Returns:
+        A share in [0, 1), a multiple of 1/GRID; 0 where no item was drawn.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+    capital = powered_capital(scores, share, alpha)
+    return 0.0 if capital is None else last_rejected(capital, alpha)
+
+
+def powered_capital(
+    scores: Sequence[tuple[float, float | None]], share: float, alpha: float = ALPHA
+) -> Callable[[Floats], Floats] | None:
+    """Log of the final capital against each of some thresholds in (0, 1), as in ``bounds.log_capital``; None where no
+    item was drawn. Arguments and errors as in ``powered_lower``."""
+    import numpy as np
+
+    if not 0 < share <= 1 or not 0 < alpha <= 0.5:
+        raise ValueError(f"share {share}, alpha {alpha}")
+    judged = np.array([first for first, _ in scores], dtype=np.float64)
+    drawn = np.array([second is not None for _, second in scores], dtype=bool)
+    labels = np.array([second or 0.0 for _, second in scores], dtype=np.float64)
+    for values in (judged, labels):
+        if values.size and not (values.min() >= 0 and values.max() <= 1):
+            raise ValueError("scores must be in [0, 1]")
+    if not drawn.any():
+        return None
+    least, width = 1 - 1 / share, 2 / share - 1
+    bets: list[Callable[[Floats], Floats]] = [_bet(labels[drawn], alpha, _PLAIN_LADDER)]
+    for trust in TRUST:
+        values = trust * judged + np.where(drawn, (labels - trust * judged) / share, 0.0)
+        bets.append(_moved(_bet((values - least) / width, alpha, _LADDER), least, width))
+
+    def capital(thresholds: Floats) -> Floats:
+        logs = np.stack([bet(thresholds) for bet in bets])
+        top = logs.max(axis=0)
+        return np.asarray(top + np.log(np.exp(logs - top).sum(axis=0)) - math.log(len(bets)))
+
+    return capital
+
+
+def _bet(values: Floats, alpha: float, ladder: Sequence[float]) -> Callable[[Floats], Floats]:
+    import numpy as np
+
+    clipped = np.clip(values, 0.0, 1.0)  # of rounding only
+    rows = Rows(clipped, np.ones_like(clipped), np.ones_like(clipped))
+    return lambda thresholds: log_capital(rows, thresholds, alpha, ladder)
+
+
+def _moved(bet: Callable[[Floats], Floats], least: float, width: float) -> Callable[[Floats], Floats]:
+    """The bet on values that were moved from [least, least + width] to [0, 1]."""
+    return lambda thresholds: bet((thresholds - least) / width)
