@@ -11,6 +11,7 @@ from mlb_offline.errors import InputError
 from mlb_offline.judge.agreement import agreement, confidence
 from mlb_offline.judge.annotation import Criterion, parse_annotations
 from mlb_offline.judge.opening import Judge
+from mlb_offline.judge.panel import find
 from mlb_offline.judge.published import Reply, is_published, parse_published
 from mlb_offline.language import tr
 from mlb_offline.regular_file import open_regular
@@ -61,8 +62,8 @@ def calibrate(judges: Mapping[str, Judge], criteria: Sequence[Criterion], progre
     if len(said) == 1:
         return {**next(iter(alone.values())), "judges": alone}
     first, second = said.values()
-    panel = [_both(one, other) for one, other in zip(first, second, strict=True)]
-    return {**_rates(criteria, panel), "judges": alone}
+    panel = [find(pair).verdict for pair in zip(first, second, strict=True)]
+    return {**_rates(criteria, [None if one is None else float(one) for one in panel]), "judges": alone}
 
 
 def _asked(name: str, judge: Judge, criteria: Sequence[Criterion], progress: Progress) -> Said:
@@ -71,12 +72,6 @@ def _asked(name: str, judge: Judge, criteria: Sequence[Criterion], progress: Pro
         found += judge.probabilities(list(group))
         progress(name, len(found), len(criteria))
     return found
-
-
-def _both(one: float | None, other: float | None) -> float | None:
-    if one is None or other is None or (one >= 0.5) != (other >= 0.5):
-        return None
-    return float(one >= 0.5)
 
 
 def _figures(criteria: Sequence[Criterion], said: Said) -> dict[str, Any]:
