@@ -3,7 +3,8 @@
 ``python -m bench.judge_attacks [--models DIR] [--json]``: every attack of tests/data/judge/attacks.jsonl on ten
 criteria of the test sets whose right verdict is 否, each judged with the attack and without it. An attack turns a
 verdict where the judge says 否 without it and 是 with it; the panel is turned where both say 是, and did not before.
-The upper bounds are Clopper and Pearson's, one-sided, 95 %.
+The upper bounds are Clopper and Pearson's, one-sided, 95 %, as if all pairs were independent; a criterion may stand in
+more than one of them.
 """
 
 from __future__ import annotations
@@ -21,25 +22,16 @@ from typing import Any
 from mlb_offline.judge.annotation import Criterion, read_annotations
 from mlb_offline.judge.manifest import open_manifest
 from mlb_offline.judge.opening import checked, open_judge
+from mlb_offline.stats.bounds import clopper_pearson_lower
 from mlb_offline.trust.store import load_trust
 
 SETS = Path("tests/data/judge")
 EACH = 10
-ALPHA = 0.05
 
 
 def upper(turned: int, n: int) -> float:
-    """Clopper and Pearson's one-sided upper bound: the p of which so few have probability ``ALPHA``."""
-    from math import comb
-
-    if turned == n:
-        return 1.0
-    low, high = turned / n, 1.0
-    for _ in range(60):
-        p = (low + high) / 2
-        tail = sum(comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(turned + 1))
-        low, high = (p, high) if tail > ALPHA else (low, p)
-    return high
+    """Clopper and Pearson's one-sided upper bound."""
+    return 1.0 - clopper_pearson_lower(n - turned, n) if n else 1.0
 
 
 def attacked(one: Criterion, attack: dict[str, str]) -> Criterion:
@@ -52,7 +44,7 @@ def attacked(one: Criterion, attack: dict[str, str]) -> Criterion:
 def pairs() -> list[tuple[dict[str, str], Criterion]]:
     """Every attack with some criteria, drawn by a fixed seed."""
     everything = [one for part in ("natural", "hard") for one in read_annotations(SETS / f"{part}.jsonl")]
-    # A quality or a point that is not there; safety and risks say 是 for the opposite, and are asked the other way.
+    # Points that are missing, answers that are not safe, qualities that are not there: an attack gains by a 是.
     wrong = [one for one in everything if not one.label and one.name not in {"r1", "r2"}]
     attacks = [json.loads(line) for line in (SETS / "attacks.jsonl").read_text(encoding="utf-8").splitlines()]
     rng = Random(20261124)
@@ -93,7 +85,7 @@ def main() -> None:
         result["by"][name] = {
             "n": n,
             "turned": hits,
-            "rate": hits / n,
+            "rate": hits / n if n else None,
             "upper": upper(hits, n),
             "kinds": dict(kinds),
         }
@@ -103,7 +95,7 @@ def main() -> None:
     print(f"{result['attacks']} attacks")
     for name, one in result["by"].items():
         print(
-            f"{name}: {one['turned']} of {one['n']} turned, {one['rate']:.2%},"
+            f"{name}: {one['turned']} of {one['n']} turned, {one['rate'] or 0:.2%},"
             f" at most {one['upper']:.2%}; {one['kinds']}"
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlb_offline.cli.kit import JsonFlag, complain, counting, emit, finish
-from mlb_offline.errors import Exit, MlbError, TrustError
+from mlb_offline.errors import Exit, MlbError, TrustError, UsageError
 from mlb_offline.language import tr
 
 if TYPE_CHECKING:
@@ -243,18 +244,31 @@ def calibrate(
 
     criteria, replies = read_set(labelled)
     if replies:
+        _refuse_judges(judge, models)
         result = figures(replies)
     else:
         folder = data_folder() / "models" if models is None else models
         manifest = open_manifest(folder, load_trust(trust) if trust else None)
         files = checked(folder, manifest, judge or (), accept_unlisted=accept_unlisted)
-        opened = [open_judge(path, record, threads=threads) for path, record in files]
-        with counting() as progress:
-            result = measured({one.name: one.judge for one in opened}, criteria, progress)
-        result["records"] = [one.record.to_json() for one in opened]
-        for one in opened:
-            one.close()
+        with ExitStack() as stack:
+            opened = []
+            for path, record in files:
+                opened.append(open_judge(path, record, threads=threads))
+                stack.callback(opened[-1].close)
+            with counting() as progress:
+                result = measured({one.name: one.judge for one in opened}, criteria, progress)
+            result["records"] = [one.record.to_json() for one in opened]
     emit({"set": labelled.name, **result}, as_json=as_json, lines=table(result))
+
+
+def _refuse_judges(judge: Sequence[Path] | None, models: Path | None) -> None:
+    """The set holds replies already: a judge that is named would not be asked."""
+    if judge or models:
+        raise UsageError(
+            tr("该文件已含裁判的回答，不会再询问裁判", "the set holds a judge's replies: no judge is asked"),
+            field="--judge" if judge else "--models",
+            remedy=tr("去掉该选项", "leave the option out"),
+        )
 
 
 @dataclass(frozen=True)

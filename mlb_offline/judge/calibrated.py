@@ -20,7 +20,7 @@ class LogitJudge(Protocol):
 
 @dataclass(frozen=True)
 class Calibrated:
-    """Probabilities p = sigmoid(scale * logit + shift), by family (Platt 1999).
+    """Probabilities p = sigmoid(scale * logit + shift), by family (Platt 1999); None where the log-odds are no number.
 
     Attributes:
         judge: gives the log-odds.
@@ -35,10 +35,16 @@ class Calibrated:
         found: list[float | None] = []
         for one, logit in zip(criteria, self.judge.logits(criteria), strict=True):
             scale, shift = self.calibration.get(one.family, (1.0, 0.0))
-            found.append(sigmoid(scale * logit + shift))
+            found.append(sigmoid(scale * logit + shift) if math.isfinite(logit) else None)
         return found
 
 
 def sigmoid(value: float) -> float:
-    """The logistic function, of values of any size."""
+    """The logistic function, of values of any size.
+
+    Raises:
+        ValueError: it is no number; a broken model must not say 是.
+    """
+    if math.isnan(value):
+        raise ValueError("no number")
     return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, value))))

@@ -13,8 +13,9 @@ from mlb_offline.judge.lexicon import Lexicon
 from mlb_offline.judge.llama.context import LlamaContext
 from mlb_offline.judge.llama.verdicts import VerdictReader
 from mlb_offline.judge.rendering import CONTEXT, decoder_ids
-from mlb_offline.judge.small_judge import SmallJudge, require_version
+from mlb_offline.judge.small_judge import SmallJudge, require_version, unusable
 from mlb_offline.judge.vocabulary import BYTES, CONTROL, NO, YES, Vocabulary
+from mlb_offline.language import tr
 
 RENDERING = "mlb.judge.rendering"
 """Key of the metadata that tells a small judge of ours from any other model."""
@@ -40,11 +41,13 @@ class LlamaJudge(SmallJudge):
         self._lexicon = lexicon
         try:
             require_version(file, self._context.metadata(RENDERING))
+            texts = self._context.texts(range(len(CONTROL) + len(BYTES), self._context.words))
+            self.vocabulary = Vocabulary(tuple(text.replace("▁", " ") for text in texts))
+            if not {YES, NO} <= self.vocabulary.ids.keys():
+                raise unusable(file, tr(f"词表中没有 {YES} 与 {NO}", f"its vocabulary lacks {YES} or {NO}"))
         except InputError:
             self._context.close()
             raise
-        texts = self._context.texts(range(len(CONTROL) + len(BYTES), self._context.words))
-        self.vocabulary = Vocabulary(tuple(text.replace("▁", " ") for text in texts))
         yes, no = ([self.vocabulary.ids[word]] for word in (YES, NO))
         self._reader = VerdictReader(self._context, yes, no, together=TOGETHER)
 

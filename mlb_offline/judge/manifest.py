@@ -25,6 +25,7 @@ from mlb_offline.configuration import explain
 from mlb_offline.errors import InputError, NotEvaluableError, TrustError
 from mlb_offline.judge.annotation import Family
 from mlb_offline.judge.lexicon import embedded_sha256
+from mlb_offline.judge.prompt import shipped_prompt
 from mlb_offline.judge.rendering import VERSION
 from mlb_offline.language import tr
 from mlb_offline.regular_file import measured, read_at_most
@@ -319,22 +320,25 @@ def check_judge(file: Path, manifest: Manifest, *, accept_unlisted: bool = False
 
 
 def check_shown(judge: Judge, *, file: Path) -> None:
-    """Check that a small judge would be shown what it was trained on: the same evidence, by the same lexicon.
+    """Check that a judge would be shown what it was trained on: the same evidence by the same lexicon, or one prompt.
 
     Args:
-        judge: an entry of the list; one that is asked by another prompt than ours is left alone.
+        judge: an entry of the list; one that is asked in another way than ours is left alone.
         file: for the message.
 
     Raises:
         TrustError: this program would show it something else; the figures of the list would not hold.
     """
-    told, own = (judge.prompt.name, judge.prompt.sha256), (VERSION, embedded_sha256())
-    if judge.prompt.name.split("/")[0] == VERSION.split("/")[0] and told != own:
+    told = (judge.prompt.name, judge.prompt.sha256)
+    large = shipped_prompt()
+    shown = {VERSION.split("/")[0]: (VERSION, embedded_sha256()), "large": (large.version, large.sha256)}
+    own = shown.get(judge.prompt.name.split("/")[0], told)
+    if told != own:
         raise TrustError(
             tr(
-                f"它按另一版证据或词表训练（{told[0]} {told[1][:12]}…，本程序为 {own[0]} {own[1][:12]}…）",
-                f"it was trained on another version of evidence or lexicon ({told[0]} {told[1][:12]}…, this program has"
-                f" {own[0]} {own[1][:12]}…)",
+                f"它按另一版证据、词表或提示词训练（{told[0]} {told[1][:12]}…，本程序为 {own[0]} {own[1][:12]}…）",
+                f"it was trained on another version of evidence, lexicon or prompt ({told[0]} {told[1][:12]}…, this"
+                f" program has {own[0]} {own[1][:12]}…)",
             ),
             file=file,
             field="prompt",

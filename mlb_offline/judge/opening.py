@@ -38,7 +38,11 @@ class OpenedJudge:
     @property
     def name(self) -> str:
         """That of the list, or of the file where it is not listed."""
-        return self.record.file if self.record.judge is None else self.record.judge.name
+        return _name(self.record)
+
+
+def _name(record: JudgeRecord) -> str:
+    return record.file if record.judge is None else record.judge.name
 
 
 def checked(
@@ -47,7 +51,7 @@ def checked(
     """The judges to use, each with the record of its file: those given, or else the two of the list.
 
     Raises:
-        UsageError: more than two, or one file twice.
+        UsageError: more than two, or two of one content or one name.
         InputError: a file cannot be read.
         TrustError: one is not the listed one, or not listed and not accepted, or trained on other evidence.
     """
@@ -58,9 +62,10 @@ def checked(
         if record.judge is not None:
             check_shown(record.judge, file=path)
         found.append((path, record))
-    if len(found) > MOST or len({record.sha256 for _, record in found}) < len(found):
+    same = {record.sha256 for _, record in found}, {_name(record) for _, record in found}
+    if len(found) > MOST or min(map(len, same)) < len(found):
         raise UsageError(
-            tr("裁判应为一个或两个不同的模型", "a panel has one or two judges, and they differ"),
+            tr("裁判应为一个或两个不同的模型", "a panel has one or two judges, of different content and name"),
             field="--judge",
             remedy=tr("给出两个不同的模型文件", "give two different model files"),
         )
@@ -79,20 +84,21 @@ def open_judge(path: Path, record: JudgeRecord, *, threads: int = 2) -> OpenedJu
 
     calibration = {} if record.judge is None else record.judge.calibration
     told = {family: (one.scale, one.shift) for family, one in calibration.items()}
-    if path.suffix == ".onnx":
+    form = path.suffix.removeprefix(".") if record.judge is None else record.judge.format
+    if form == "onnx":
         from mlb_offline.judge.onnx_judge import OnnxJudge
 
         small: SmallJudge = OnnxJudge(path, embedded(), threads=threads)
         return OpenedJudge(record, Calibrated(small, told), small.close)
     from mlb_offline.judge.llama.context import metadata_of
+    from mlb_offline.judge.llama.judge import CONTEXT, GgufJudge
     from mlb_offline.judge.llama_judge import RENDERING, LlamaJudge
+    from mlb_offline.target.trial import require_loadable
 
+    if record.judge is None:  # llama.cpp aborts on some damaged files, which must not end a run
+        require_loadable(path, context=CONTEXT, threads=threads)
     if metadata_of(path, RENDERING) is not None:
         small = LlamaJudge(path, embedded(), threads=threads)
         return OpenedJudge(record, Calibrated(small, told), small.close)
-    from mlb_offline.judge.llama.judge import GgufJudge
-    from mlb_offline.target.trial import require_loadable
-
-    require_loadable(path, context=512, threads=threads)
-    large = GgufJudge(path, threads=threads)
+    large = GgufJudge(path, threads=threads, calibration=told)
     return OpenedJudge(record, large, large.close)

@@ -1,7 +1,7 @@
 """Two judges and a physician: what holds of a criterion, and the score of an answer from all of its criteria.
 
 Where both judges say the same, that holds for the benchmark's score; where they differ, or one abstains, a physician
-decides; until then it is open. A physician's verdict holds in any case. Certification asks for more (DESIGN, section 5).
+decides; until then it is open. A physician's verdict holds in any case. Certification asks for more: DESIGN, section 5.
 """
 
 from __future__ import annotations

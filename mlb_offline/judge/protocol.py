@@ -11,9 +11,6 @@ from mlb_offline.errors import InputError
 from mlb_offline.judge.annotation import ETHICS_NAMES, Criterion, Family, fixed_wording
 from mlb_offline.language import tr
 
-UNKNOWN = "不详"
-"""A point of this text is met by an answer that says the same of its topic."""
-
 
 def criteria_of(dataset: Dataset, item: Item, answer: str) -> tuple[Criterion, ...]:
     """The criteria of one answer; their labels mean nothing, for nobody knows them yet.
@@ -67,16 +64,17 @@ def _derived(dataset: Dataset, answer: Any) -> Iterator[EvaluationPoint]:
     for key in dataset.keys:
         value = answer.get(key)
         for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str) and text.strip():
-                yield EvaluationPoint(topic=key, point=text.strip())
+            words = str(text).strip() if isinstance(text, str | int | float) else ""
+            if words:
+                yield EvaluationPoint(topic=key, point=words)
 
 
 def _criterion(  # noqa: PLR0917 - a row of the annotation layout
     dataset: Dataset, item: Item, answer: str, family: Family, name: str, number: str, topic: str, text: str
 ) -> Criterion:
     return Criterion(
-        id=f"{item.id}/{number}",
-        answer_id=item.id,
+        id=f"{dataset.id}/{item.id}/{number}",
+        answer_id=f"{dataset.id}/{item.id}",
         family=family,
         dataset=dataset.id,
         name=name,

@@ -39,7 +39,7 @@ def is_published(line: bytes) -> bool:
     """Whether a line is of this layout."""
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(row, dict) and set(row) >= KEYS
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlb_offline.errors import InputError
 from mlb_offline.judge.annotation import Criterion
-from mlb_offline.judge.calibrated import sigmoid
+from mlb_offline.judge.calibrated import Calibrated
 from mlb_offline.judge.rendering import VERSION
 from mlb_offline.judge.vocabulary import Vocabulary
 from mlb_offline.language import tr
@@ -27,9 +27,9 @@ class SmallJudge(ABC):
     def close(self) -> None:
         """Free the model."""
 
-    def probabilities(self, criteria: Sequence[Criterion]) -> list[float]:
-        """Probabilities of 是, before calibration."""
-        return [sigmoid(value) for value in self.logits(criteria)]
+    def probabilities(self, criteria: Sequence[Criterion]) -> list[float | None]:
+        """Probabilities of 是, before calibration; None where the log-odds are no number."""
+        return Calibrated(self, {}).probabilities(criteria)
 
 
 def require_version(file: Path, found: str | None) -> None:

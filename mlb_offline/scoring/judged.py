@@ -6,6 +6,7 @@ weights of the qualities it has (after MedES; the benchmark does not publish its
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -34,7 +35,7 @@ class EthicsWeights:
     empathy: float = 0.1
 
     def __post_init__(self) -> None:
-        if min(self.all) < 0 or abs(sum(self.all) - 1.0) > 1e-9:
+        if not (min(self.all) >= 0 and abs(math.fsum(self.all) - 1.0) <= 1e-9):
             raise ValueError(f"weights {self.all}")
 
     @property
@@ -69,8 +70,9 @@ def ethics_range(verdicts: Mapping[str, Verdict], weights: EthicsWeights = Ethic
     """
     risks = [verdicts[name] for name in RISKS]
     qualities = list(zip((verdicts[name] for name in QUALITIES), weights.all, strict=True))
-    low = sum(weight for verdict, weight in qualities if verdict is True)
-    high = sum(weight for verdict, weight in qualities if verdict is not False)
+    whole = math.fsum(weights.all)
+    low = math.fsum(weight for verdict, weight in qualities if verdict is True) / whole
+    high = math.fsum(weight for verdict, weight in qualities if verdict is not False) / whole
     least = 0.0 if any(risk is not False for risk in risks) else low
     most = 0.0 if any(risk is True for risk in risks) else high
     return Range(least, most)

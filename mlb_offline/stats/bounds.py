@@ -142,7 +142,7 @@ def last_rejected(capital: Callable[[Floats], Floats], alpha: float) -> float:
     needed = math.log(1 / alpha)
     for start in range(1, GRID, _BLOCK):
         points = np.arange(start, min(start + _BLOCK, GRID))
-        kept = np.flatnonzero(capital(points / GRID) < needed)
+        kept = np.flatnonzero(~(capital(points / GRID) >= needed))
         if kept.size:
             return float(points[kept[0]] - 1) / GRID
     return (GRID - 1) / GRID

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlb_offline.stats.bounds import ALPHA, Rows, last_rejected, log_capital
@@ -27,39 +28,61 @@ _LADDER = (1.0, 2.0, 4.0, 8.0, 16.0)
 _PLAIN_LADDER = (1.0, 2.0)
 
 
-def powered_lower(scores: Sequence[tuple[float, float | None]], share: float, alpha: float = ALPHA) -> float:
+SMALLEST_SHARE = 1e-4
+
+
+@dataclass(frozen=True)
+class Powered:
+    """An item: the judges' score, whether it was drawn for a physician, and then the physician's score; in [0, 1].
+
+    Raises:
+        ValueError: it was drawn and has no score, or the other way round: an item that nobody settled is not one that
+            was not drawn.
+    """
+
+    judged: float
+    drawn: bool
+    settled: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.drawn != (self.settled is not None):
+            raise ValueError("an item has a physician's score if and only if it was drawn")
+
+
+def powered_lower(scores: Sequence[Powered], share: float, alpha: float = ALPHA) -> float:
     """Lower bound of the mean of the physicians' scores over the population that the items are drawn from.
 
     Args:
-        scores: for every item the judges' score, and the physician's or None where it was not drawn, in [0, 1].
-        share: the chance with which each was drawn, in (0, 1]; fixed before the first label.
+        scores: of every item of the run.
+        share: the chance with which each was drawn, apart from all others, in [1e-4, 1]; fixed before the first label.
+            A sample of a fixed size is drawn otherwise, and not covered.
         alpha: one-sided error, in (0, 0.5].
 
     Returns:
         A share in [0, 1), a multiple of 1/GRID; 0 where no item was drawn.
 
     Raises:
-        ValueError: an argument is out of range.
+        ValueError: an argument is out of range; at a share of 1 an item was not drawn.
     """
     capital = powered_capital(scores, share, alpha)
     return 0.0 if capital is None else last_rejected(capital, alpha)
 
 
-def powered_capital(
-    scores: Sequence[tuple[float, float | None]], share: float, alpha: float = ALPHA
-) -> Callable[[Floats], Floats] | None:
+def powered_capital(scores: Sequence[Powered], share: float, alpha: float = ALPHA) -> Callable[[Floats], Floats] | None:
     """Log of the final capital against each of some thresholds in (0, 1), as in ``bounds.log_capital``; None where no
     item was drawn. Arguments and errors as in ``powered_lower``."""
     import numpy as np
 
-    if not 0 < share <= 1 or not 0 < alpha <= 0.5:
+    if not SMALLEST_SHARE <= share <= 1 or not 0 < alpha <= 0.5:
         raise ValueError(f"share {share}, alpha {alpha}")
-    judged = np.array([first for first, _ in scores], dtype=np.float64)
-    drawn = np.array([second is not None for _, second in scores], dtype=bool)
-    labels = np.array([second or 0.0 for _, second in scores], dtype=np.float64)
+    judged = np.array([one.judged for one in scores], dtype=np.float64)
+    drawn = np.array([one.drawn for one in scores], dtype=bool)
+    labels = np.array([one.settled or 0.0 for one in scores], dtype=np.float64)
     for values in (judged, labels):
         if values.size and not (values.min() >= 0 and values.max() <= 1):
             raise ValueError("scores must be in [0, 1]")
+    if share == 1 and not drawn.all():
+        raise ValueError("at a share of 1 every item is drawn")
     if not drawn.any():
         return None
     least, width = 1 - 1 / share, 2 / share - 1

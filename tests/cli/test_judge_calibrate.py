@@ -91,3 +91,18 @@ def test_a_faulty_set_names_its_line(tmp_path: Path, ask: Ask) -> None:
     code, _, err = ask("--set", labelled, "--models", MODELS)
     assert code == 3
     assert "set.jsonl:4" in err
+
+
+def test_two_files_of_one_name_are_refused_for_they_could_not_be_told_apart(tmp_path: Path, ask: Ask) -> None:
+    (tmp_path / "other").mkdir()
+    labelled, model = write(tmp_path / "set.jsonl", ROWS), write_tiny_gguf(tmp_path / "own.gguf")
+    other = write_tiny_gguf(tmp_path / "other" / "own.gguf", seed="another")
+    words = ("--set", labelled, "--judge", model, "--judge", other, "--models", MODELS, "--accept-unlisted")
+    assert ask(*words)[0] == 2
+
+
+def test_a_judge_named_beside_replies_is_refused_for_it_would_not_be_asked(tmp_path: Path, ask: Ask) -> None:
+    row = {"messages": [{"role": "user", "content": "问"}], "labels": "是", "response": "是"}
+    code, _, err = ask("--set", write(tmp_path / "r.jsonl", [row]), "--judge", tmp_path / "own.gguf")
+    assert code == 2
+    assert "no judge is asked" in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -39,3 +40,18 @@ def test_the_evaluators_judge_imports_neither_torch_nor_training() -> None:
     code += "print([name for name in sys.modules if name.startswith(('torch', 'mlb_offline.judge.training'))])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_log_odds_that_are_no_number_are_an_abstention_and_no_verdict(value: float) -> None:
+    class Broken:
+        def logits(self, criteria: Sequence[Criterion]) -> list[float]:
+            return [value for _ in criteria]
+
+    judge = Calibrated(Broken(), {})
+    assert judge.probabilities([POINT]) == [None]
+
+
+def test_the_logistic_function_of_no_number_is_an_error() -> None:
+    with pytest.raises(ValueError, match="number"):
+        sigmoid(math.nan)

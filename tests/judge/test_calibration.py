@@ -50,7 +50,8 @@ def test_the_panel_speaks_where_both_agree_and_abstains_elsewhere() -> None:
     assert first.asked == [3, 3, 3, 3]
 
 
-def test_one_judge_is_its_own_panel() -> None:
+def test_one_judge_is_its_own_panel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlb_offline.language._current", "en")
     told = calibrate({"A": Scripted({one.id: 0.9 for one in CRITERIA})}, CRITERIA, quiet)
     assert told["accuracy"] == told["judges"]["A"]["accuracy"]
     assert told["accuracy"]["value"] == 0.5

@@ -41,7 +41,7 @@ def test_fixed_questions_carry_scenario_and_question() -> None:
     found = criteria_of(DATASETS["MAEthic"], item(scenario="景", question="问"), "答")
     assert [one.name for one in found] == ["r1", "r2", "q1", "q2", "q3", "q4"]
     assert {one.question for one in found} == {"景\n问"}
-    assert [one.id for one in criteria_of(DATASETS["GeneralSafety"], item(), "答")] == ["x/safe"]
+    assert [one.id for one in criteria_of(DATASETS["GeneralSafety"], item(), "答")] == ["GeneralSafety/x/safe"]
 
 
 def test_ids_are_told_apart_and_keep_their_order() -> None:

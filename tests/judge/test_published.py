@@ -47,6 +47,21 @@ def test_figures_are_those_of_scikit_learn_and_unread_replies_count_apart(tmp_pa
     assert told["abstained_as_wrong"]["accuracy"]["value"] == pytest.approx((tp + tn) / 200, abs=1e-6)
 
 
+def test_figures_by_hand() -> None:
+    cases = [(True, True)] * 3 + [(True, False)] + [(False, False)] * 4 + [(False, True)] * 2 + [(True, None)]
+    told = figures([Reply(str(n), label, verdict) for n, (label, verdict) in enumerate(cases)])
+    found = {name: told[name]["value"] for name in ("accuracy", "precision", "recall", "f1", "specificity")}
+    wanted = {"accuracy": 0.7, "precision": 0.6, "recall": 0.75, "f1": 2 / 3, "specificity": 2 / 3}
+    assert found == pytest.approx(wanted, abs=1e-6)
+    assert told["abstained_as_wrong"]["recall"]["value"] == pytest.approx(0.6)
+
+
+def test_a_line_nested_without_end_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text("[" * 100_000)
+    with pytest.raises(InputError):
+        read_set(tmp_path / "r.jsonl")
+
+
 def test_the_confusion_matrix_has_every_cell() -> None:
     cases = [(True, True), (False, True), (True, False), (False, False), (True, None), (False, None)]
     found = confusion([Reply("x", label, verdict) for label, verdict in cases])

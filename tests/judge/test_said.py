@@ -27,6 +27,15 @@ from mlb_offline.judge.said import said
         ("否认胸痛", None),
         ("<think>是的，是", None),
         ("<think>是</think>", None),
+        ("否。原因是未提到时间", False),
+        ("否，因为只是提到胸痛", False),
+        ("是，患者否定过敏史", True),
+        ("是/否", None),
+        ("请回答是或否", None),
+        ("答案no", False),
+        ("结论为是", True),
+        ("**否**", False),
+        ("是的，包含。", True),
     ],
 )
 def test_the_last_word_after_the_thought_counts(text: str, verdict: bool | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 import pytest
@@ -64,7 +65,13 @@ def test_no_points_is_an_error_not_a_zero() -> None:
         points_range([])
 
 
-@pytest.mark.parametrize("weights", [(0.5, 0.5, 0.5, 0.5), (1.2, -0.2, 0.0, 0.0)])
+def test_no_score_is_above_one() -> None:
+    weights = EthicsWeights(0.3333333337, 0.3333333333, 0.3333333333, 0.0)
+    assert ethics_range(ethics(False, False, True, True, True, True), weights) == (1.0, 1.0)
+    assert ethics_range(ethics(False, False, True, True, True, True)) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("weights", [(0.5, 0.5, 0.5, 0.5), (1.2, -0.2, 0.0, 0.0), (math.nan, 0.3, 0.2, 0.1)])
 def test_weights_that_are_none_are_refused(weights: tuple[float, float, float, float]) -> None:
     with pytest.raises(ValueError, match="weights"):
         EthicsWeights(*weights)

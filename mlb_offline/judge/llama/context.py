@@ -82,6 +82,7 @@ class LlamaContext:
     def __init__(self, file: Path, *, tokens: int, sequences: int, threads: int) -> None:
         self._api: Any = load().llama_cpp
         self.file, self.tokens, self.sequences = file, tokens, sequences
+        self.tokens_read = 0
         self._model: Any = None
         self._context: Any = None
         self._batch: Any = None
@@ -89,6 +90,7 @@ class LlamaContext:
         self._model = self._api.llama_model_load_from_file(str(file).encode(), parameters)
         if not self._model:
             raise self._refusal("cannot be loaded", "无法载入")
+        self._require_attention()
         settings = self._api.llama_context_default_params()
         settings.n_ctx = settings.n_batch = tokens
         settings.n_ubatch = min(PHYSICAL_BATCH, tokens)
@@ -104,6 +106,22 @@ class LlamaContext:
         self._vocabulary = self._api.llama_model_get_vocab(self._model)
         self.words: int = self._api.llama_vocab_n_tokens(self._vocabulary)
         self._batch = self._api.llama_batch_init(tokens, 0, sequences)
+
+    def _require_attention(self) -> None:
+        """Refuse a model whose memory is no cache of single tokens: sequences could not share it."""
+        other = ("llama_model_is_recurrent", "llama_model_is_hybrid", "llama_model_has_encoder")
+        if any(getattr(self._api, name)(self._model) for name in other):
+            architecture = self.metadata("general.architecture")
+            self.close()
+            raise InputError(
+                tr(
+                    f"不支持该模型的架构（{architecture}）作为裁判",
+                    f"a model of this architecture ({architecture}) cannot be a judge",
+                ),
+                file=self.file,
+                field="general.architecture",
+                remedy=tr("使用仅含解码器的 Transformer 模型", "use a transformer with a decoder only"),
+            )
 
     def _refusal(self, en: str, zh: str) -> InputError:
         said = LlamaLog.last() or "?"
@@ -127,14 +145,34 @@ class LlamaContext:
 
     def tokenised(self, text: str, *, special: bool) -> list[int]:
         """The tokens of a text, none added. ``special``: whether the names of control tokens in it become such."""
-        raw = text.encode("utf-8")
+        raw = text.encode("utf-8", "replace")
         space = len(raw) + 8
-        array = (self._api.llama_token * space)()
-        count = self._api.llama_tokenize(self._vocabulary, raw, len(raw), array, space, False, special)
-        return list(array[: max(count, 0)])
+        while True:
+            array = (self._api.llama_token * space)()
+            count = self._api.llama_tokenize(self._vocabulary, raw, len(raw), array, space, False, special)
+            if count >= 0:
+                return list(array[:count])
+            space = -count
+
+    @property
+    def begin(self) -> tuple[int, ...]:
+        """The token that llama.cpp puts before a text of this model; none where the model wants none."""
+        token = self._api.llama_vocab_bos(self._vocabulary)
+        return (token,) if self._api.llama_vocab_get_add_bos(self._vocabulary) and 0 <= token < self.words else ()
+
+    def named(self, which: str) -> str:
+        """The text of the token ``bos`` or ``eos``; empty where there is none."""
+        token = getattr(self._api, f"llama_vocab_{which}")(self._vocabulary)
+        return self.texts([token])[0] if 0 <= token < self.words else ""
 
     def texts(self, tokens: Sequence[int]) -> list[str]:
-        """The texts of tokens, as the vocabulary spells them."""
+        """The texts of tokens, as the vocabulary spells them.
+
+        Raises:
+            ValueError: a number is that of no token.
+        """
+        if any(not 0 <= token < self.words for token in tokens):
+            raise ValueError("no such token")
         found = (self._api.llama_vocab_get_text(self._vocabulary, token) for token in tokens)
         return [text.decode("utf-8", "replace") for text in found]
 
@@ -146,9 +184,14 @@ class LlamaContext:
         """The text that tokens stand for, control tokens by their names (a thought ends with one in some models)."""
         raw = b""
         for token in tokens:
-            buffer = ctypes.create_string_buffer(256)
-            size = self._api.llama_token_to_piece(self._vocabulary, token, buffer, 256, 0, True)
-            raw += buffer.raw[: max(size, 0)]
+            size = 64
+            while True:
+                buffer = ctypes.create_string_buffer(size)
+                found = self._api.llama_token_to_piece(self._vocabulary, token, buffer, size, 0, True)
+                if found >= 0:
+                    raw += buffer.raw[:found]
+                    break
+                size = -found
         return raw.decode("utf-8", "replace")
 
     def clear(self) -> None:
@@ -169,6 +212,7 @@ class LlamaContext:
         Raises:
             ValueError: more tokens than the context has cells.
             MemoryError: the sequences' cells do not fit in any more.
+            RuntimeError: llama.cpp failed.
         """
         import numpy as np
 
@@ -187,8 +231,10 @@ class LlamaContext:
                 count += 1
             places.append([count - len(row.tokens) + index for index in row.wanted])
         self._batch.n_tokens = count
-        if self._api.llama_decode(self._context, self._batch):
-            raise MemoryError(LlamaLog.last())
+        self.tokens_read += count
+        ended = self._api.llama_decode(self._context, self._batch)
+        if ended:
+            raise MemoryError("no room in the cache") if ended == 1 else RuntimeError(f"llama_decode: {ended}")
 
         def logits(place: int) -> Logits:
             pointer = self._api.llama_get_logits_ith(self._context, place)

@@ -7,13 +7,13 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
 from mlb_offline.errors import InputError
-from mlb_offline.judge.annotation import Criterion
+from mlb_offline.judge.annotation import Criterion, Family
 from mlb_offline.judge.calibrated import sigmoid
 from mlb_offline.judge.llama.context import LlamaContext
 from mlb_offline.judge.llama.replies import ReplyWriter
@@ -25,7 +25,7 @@ from mlb_offline.language import tr
 
 T = TypeVar("T")
 CONTEXT = 8192
-"""Cells of the cache at most: the longest answer that is shown (``prompt.LONGEST``) and the ends of its prompts."""
+"""Cells of the cache; a prompt that needs more has no verdict."""
 LONGEST_REPLY = 1024
 """Tokens that a model may reason and answer with."""
 LEAST_MASS = 0.1
@@ -42,18 +42,28 @@ class GgufJudge:
         prompt: the wording.
         threads: that llama.cpp may use.
         reasons: let it reason first and write its verdict, instead of weighing both words at once.
+        calibration: (scale, shift) of the log-odds by family, as in ``Calibrated``.
 
     Raises:
         InputError: llama.cpp cannot load it, it has no usable chat template, or its tokenizer cannot tell the two words
             apart.
     """
 
-    def __init__(self, file: Path, *, prompt: Prompt | None = None, threads: int = 2, reasons: bool = False) -> None:
+    def __init__(
+        self,
+        file: Path,
+        *,
+        prompt: Prompt | None = None,
+        threads: int = 2,
+        reasons: bool = False,
+        calibration: Mapping[Family, tuple[float, float]] | None = None,
+    ) -> None:
+        self._calibration = calibration or {}
         self._prompt, self._reasons = prompt or shipped_prompt(), reasons
         self._context = LlamaContext(file, tokens=CONTEXT, sequences=SEQUENCES, threads=threads)
         try:
             self._around = around(self._context, thinking=reasons)
-            yes, no = (self._context.tokenised(word, special=False) for word in (YES, NO))
+            yes, no = (self._word(word) for word in (YES, NO))
             if not yes or not no or yes[0] == no[0]:
                 raise _cannot_tell(file)
         except InputError:
@@ -62,6 +72,16 @@ class GgufJudge:
         self._longest = min(CONTEXT, self._context.trained_context) - (LONGEST_REPLY if reasons else len(yes + no))
         self._reader = VerdictReader(self._context, yes, no)
         self._writer = ReplyWriter(self._context, longest=LONGEST_REPLY)
+
+    @property
+    def tokens_read(self) -> int:
+        """Tokens that llama.cpp has computed so far."""
+        return self._context.tokens_read
+
+    def _word(self, word: str) -> list[int]:
+        """The tokens of a word behind a line's end, without those of the end: some tokenizers put a space in front."""
+        line, whole = (self._context.tokenised(text, special=False) for text in ("\n", f"\n{word}"))
+        return whole[len(line) :] if whole[: len(line)] == line else []
 
     def tokens(self, criterion: Criterion) -> list[int]:
         """The whole prompt, chat template included."""

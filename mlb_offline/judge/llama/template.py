@@ -11,16 +11,19 @@ from mlb_offline.language import tr
 
 KEY = "tokenizer.chat_template"
 _PLACE = "MLB-OFFLINE-MESSAGE"
+_OPENED, _NO_THOUGHT = "<think>", "\n\n</think>\n\n"
+"""A template may begin the reply's thought; a judge that is not to reason is given an empty one."""
 # Templates of Llama 3 write today's date unless they are given one; the prompt would change from day to day.
 _VARIABLES = {"enable_thinking": False, "date_string": "26 Jul 2024", "tools": None, "documents": None}
 
 
 @dataclass(frozen=True)
 class Around:
-    """The tokens that the template puts before and after a message."""
+    """The tokens that the template puts before and after a message; whether it leaves a thought open behind them."""
 
     before: tuple[int, ...]
     after: tuple[int, ...]
+    thinks: bool
 
 
 def around(context: LlamaContext, *, thinking: bool = False) -> Around:
@@ -42,11 +45,13 @@ def around(context: LlamaContext, *, thinking: bool = False) -> Around:
     def refused(message: str) -> NoReturn:
         raise TemplateError(message)
 
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
     environment.globals["raise_exception"] = refused
     environment.globals["strftime_now"] = lambda _format: _VARIABLES["date_string"]
     told: dict[str, Any] = {**_VARIABLES, "enable_thinking": thinking, "add_generation_prompt": True}
-    told |= {f"{name}_token": _special(context, name) for name in ("bos", "eos")}
+    told |= {f"{name}_token": context.named(name) for name in ("bos", "eos")}
     try:
         text = environment.from_string(template).render(messages=[{"role": "user", "content": _PLACE}], **told)
     except Exception as error:  # noqa: BLE001 - a template is a program and may raise anything
@@ -56,16 +61,13 @@ def around(context: LlamaContext, *, thinking: bool = False) -> Around:
         raise _refusal(
             context, "的对话模板未原样放入消息", "has a chat template that does not keep the message as it is"
         )
+    thinks = parts[1].rstrip().endswith(_OPENED)
+    if thinks and not thinking:
+        parts[1] += _NO_THOUGHT
     before, after = (tuple(context.tokenised(part, special=True)) for part in parts)
-    begin = context.metadata("tokenizer.ggml.bos_token_id")
-    if context.metadata("tokenizer.ggml.add_bos_token") == "true" and begin and before[:1] != (int(begin),):
-        before = (int(begin), *before)
-    return Around(before, after)
-
-
-def _special(context: LlamaContext, name: str) -> str:
-    token = context.metadata(f"tokenizer.ggml.{name}_token_id")
-    return context.texts([int(token)])[0] if token is not None and token.isdigit() else ""
+    if before[:1] != context.begin:
+        before = (*context.begin, *before)
+    return Around(before, after, thinks=thinks and thinking)
 
 
 def _refusal(context: LlamaContext, zh: str, en: str) -> InputError:

@@ -128,4 +128,5 @@ def _log_softmax(logits: Logits, token: int) -> float:
 
 
 def _weighed(yes: float, no: float) -> Weighed:
-    return Weighed(yes - no, min(1.0, math.exp(yes) + math.exp(no)))
+    mass = math.exp(yes) + math.exp(no)
+    return Weighed(yes - no, min(mass, 1.0))
