@@ -7,6 +7,7 @@ it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -100,9 +101,16 @@ class GgufJudge:
         """Probabilities of 是, in order; None is an abstention: the prompt is too long, or the model says neither word.
         A model that reasons gives 1 or 0."""
         if self._reasons:
-            verdicts = (None if text is None else said(text) for text in self.replies(criteria))
+            thought = "<think>" if self._around.thinks else ""
+            verdicts = (None if text is None else said(thought + text) for text in self.replies(criteria))
             return [None if verdict is None else float(verdict) for verdict in verdicts]
-        return [None if one is None or one.mass < LEAST_MASS else sigmoid(one.log_odds) for one in self.weigh(criteria)]
+        return [self._probability(one.family, found) for one, found in zip(criteria, self.weigh(criteria), strict=True)]
+
+    def _probability(self, family: Family, found: Weighed | None) -> float | None:
+        if found is None or not math.isfinite(found.log_odds) or not found.mass >= LEAST_MASS:
+            return None
+        scale, shift = self._calibration.get(family, (1.0, 0.0))
+        return sigmoid(scale * found.log_odds + shift)
 
     def _grouped(
         self, criteria: Sequence[Criterion], asked: Callable[[list[list[int]]], Sequence[T | None]]
