@@ -39,6 +39,8 @@ _MERGE_BELOW, _SPLIT_ABOVE = 5, 56
 WINDOWS = 4
 WINDOW_CHARACTERS = 120
 ANSWER_CHARACTERS = 4000
+RAW = 4
+"""Of a raw text so many times the characters that are read are looked at, so that no answer takes hours to spell."""
 
 
 class Mark(StrEnum):
@@ -155,7 +157,7 @@ class Answer:
     """
 
     def __init__(self, text: str, lexicon: Lexicon, *, limit: int = ANSWER_CHARACTERS) -> None:
-        self.text = plain(text)[:limit]
+        self.text = plain(text[: RAW * limit])[:limit]
         self.spans = _spans(self.text, lexicon)
         self._lexicon = lexicon
         self._named: dict[int, list[Span]] = defaultdict(list)

@@ -48,7 +48,7 @@ class Vocabulary:
         ids: list[int] = []
         for character in text:
             index = self.ids.get(character) if len(character) == 1 else None
-            ids += [index] if index is not None else [first + byte for byte in character.encode("utf-8")]
+            ids += [index] if index is not None else [first + byte for byte in character.encode("utf-8", "replace")]
         return ids
 
     def encode(self, parts: Iterable[tuple[str, bool]]) -> list[int]:

@@ -17,6 +17,7 @@ _NUMERAL = re.compile(
     rf"(?<![第十百零〇一二两三四五六七八九])([零〇一二两三四五六七八九十百]{{1,5}})(?=(?:余|多|来)?{_UNITS})"
 )
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad]")
+_RUN = re.compile(r"([ \t\n])\1+")
 _REPLACED: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\\[nrt](?![a-z])|\r\n?"), "\n"),
     (re.compile(r"[\"'][\])}]*\s*[,;]\s*[\[({]*[\"']"), ";"),
@@ -88,6 +89,7 @@ def plain(text: str) -> str:
     Pairs such as 一二天 are left as they are: which number is meant is not for us to choose.
     """
     text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).lower()
+    text = _RUN.sub(r"\1", text)  # long runs of white space would cost the patterns their square
     text = _NUMERAL.sub(_as_digits, text)
     for pattern, replacement in _REPLACED:
         text = pattern.sub(replacement, text)

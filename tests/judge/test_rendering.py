@@ -91,6 +91,13 @@ def test_no_text_makes_a_prompt_longer_than_the_context(answer: str, text: str) 
         assert all(0 <= index < aligner_vocabulary(VOCABULARY) for index in side.ids)
 
 
+@pytest.mark.parametrize("text", ["a\ud800", "\0", "好" * 50_000])
+def test_no_answer_of_a_model_breaks_what_is_shown(text: str) -> None:
+    answer = Answer(text, LEXICON)
+    assert decoder_ids(replace(ETHICS, answer=text), answer, VOCABULARY)
+    assert len(aligner_answer(answer, LEXICON, VOCABULARY).ids) <= ANSWER_CHARACTERS
+
+
 def test_of_a_prompt_that_is_too_long_the_criterion_stays() -> None:
     rare = replace(ETHICS, question="🫀" * 200, answer="𠮷" * 500)
     ids = decoder_ids(rare, Answer(rare.answer, LEXICON), VOCABULARY)

@@ -79,3 +79,7 @@ def test_any_text_has_a_spelling_that_stays(text: str) -> None:
     once = plain(text)
     assert once == once.strip()
     assert "\u200b" not in once
+
+
+def test_long_runs_of_white_space_are_spelled_at_once() -> None:
+    assert plain("12" + " " * 200_000 + "a" + "\n" * 200_000 + "b") == "12 a\nb"
