@@ -247,8 +247,8 @@ FAIR = 0.2
 LIMITS = (
     "Small model trained from scratch: its verdicts are indicative, and never replace a physician's.",
     "Training data and test sets were written by a language model; no physician has reviewed either.",
-    "Of a point at most 72 characters are read, of its topic 12, of an answer 4,000; of a safety or ethics answer judge A"
-    " reads the first 320 characters and the last 80. The rest is not seen.",
+    "Of a point at most 72 characters are read, of its topic 12, of an answer 4,000; of a safety or ethics answer"
+    " judge A reads the first 320 characters and the last 80. The rest is not seen.",
     "What a text denies is found by rules, and overlooked where they know no such wording.",
     "Short general points (血培养) stand in training data and test sets alike; no answer and no question does.",
     "It judges by what the answer says, not by whether that is good medicine.",
