@@ -1,8 +1,8 @@
 """Each judge beside each baseline on the natural part, answer by answer: differences with 95 % intervals.
 
 ``python -m bench.judge_paired --corpora DIR [--models DIR] [--json]``: accuracy, κ and AUC of the judge less those of
-the baseline, on the same bootstrap samples of answers (2,000, fixed seed). An interval above 0 shows a difference that the
-two intervals of a table, which overlap more easily, may not show.
+the baseline, on the same bootstrap samples of answers (2,000, fixed seed). An interval above 0 shows a difference that
+the two intervals of a table, which overlap more easily, may not show.
 """
 
 from __future__ import annotations
