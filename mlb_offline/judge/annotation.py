@@ -87,16 +87,24 @@ def read_annotations(path: Path) -> tuple[Criterion, ...]:
         InputError: the file cannot be read, or a line is not UTF-8, not JSON, of no known form, or repeats an id;
             names line and field.
     """
+    return tuple(parse_annotations(read_lines(path), file=path))
+
+
+def read_lines(path: Path) -> list[bytes]:
+    """The lines of a file of annotations.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
         with open_regular(path) as file:
-            lines = file.read().split(b"\n")
+            return file.read().split(b"\n")
     except OSError as error:
         raise InputError(
             tr(f"标注文件无法读取：{error.strerror}", f"the annotations cannot be read: {error.strerror}"),
             file=path,
             remedy=tr("检查路径与权限", "check the path and its permissions"),
         ) from None
-    return tuple(parse_annotations(lines, file=path))
 
 
 def parse_annotations(lines: Iterable[bytes], *, file: Path) -> Iterator[Criterion]:

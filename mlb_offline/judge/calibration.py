@@ -9,12 +9,11 @@ from typing import Any
 
 from mlb_offline.errors import InputError
 from mlb_offline.judge.agreement import agreement, confidence
-from mlb_offline.judge.annotation import Criterion, parse_annotations
+from mlb_offline.judge.annotation import Criterion, parse_annotations, read_lines
 from mlb_offline.judge.opening import Judge
 from mlb_offline.judge.panel import find
 from mlb_offline.judge.published import Reply, is_published, parse_published
 from mlb_offline.language import tr
-from mlb_offline.regular_file import open_regular
 
 Progress = Callable[[str, int, int], None]
 """Called with the judge's name, criteria done, criteria to do."""
@@ -27,15 +26,7 @@ def read_set(path: Path) -> tuple[tuple[Criterion, ...], tuple[Reply, ...]]:
     Raises:
         InputError: it cannot be read, is empty, or a line is of neither layout; names line and field.
     """
-    try:
-        with open_regular(path) as file:
-            lines = file.read().split(b"\n")
-    except OSError as error:
-        raise InputError(
-            tr(f"标注文件无法读取：{error.strerror}", f"the annotations cannot be read: {error.strerror}"),
-            file=path,
-            remedy=tr("检查路径与权限", "check the path and its permissions"),
-        ) from None
+    lines = read_lines(path)
     first = next((line for line in lines if line.strip()), None)
     if first is None:
         raise InputError(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mlb_offline.judge.llama.context import LlamaContext, Row
-from mlb_offline.judge.llama.verdicts import WORTH_SHARING, Tokens, common
+from mlb_offline.judge.llama.verdicts import Tokens, read_common
 
 
 @dataclass
@@ -40,11 +40,7 @@ class ReplyWriter:
         """
         if not prompts:
             return []
-        shared = common(prompts)
-        shared = shared if len(prompts) > 1 and shared >= WORTH_SHARING else 0
-        self._context.clear()
-        if shared:
-            self._context.read([Row((0,), 0, prompts[0][:shared])])
+        shared = read_common(self._context, prompts)
         rests = [prompt[shared:] for prompt in prompts]
         found: list[str | None] = []
         while len(found) < len(rests):

@@ -56,11 +56,7 @@ class VerdictReader:
         """
         if not prompts:
             return []
-        shared = common(prompts)
-        shared = shared if len(prompts) > 1 and shared >= WORTH_SHARING else 0
-        self._context.clear()
-        if shared:
-            self._context.read([Row((0,), 0, prompts[0][:shared])])
+        shared = read_common(self._context, prompts)
         found: list[Weighed] = []
         for some in self._chunks([prompt[shared:] for prompt in prompts], shared):
             found += self._weigh_together(some, shared)
@@ -107,6 +103,16 @@ class VerdictReader:
     def _log_probability(word: tuple[int, ...], after: Logits, more: Iterator[list[Logits]]) -> float:
         steps = [after, *(next(more) if len(word) > 1 else [])]
         return sum(_log_softmax(logits, token) for logits, token in zip(steps, word, strict=True))
+
+
+def read_common(context: LlamaContext, prompts: Sequence[Tokens]) -> int:
+    """Forget everything, read into sequence 0 what all prompts begin with, where that is worth it; gives its length."""
+    shared = common(prompts)
+    shared = shared if len(prompts) > 1 and shared >= WORTH_SHARING else 0
+    context.clear()
+    if shared:
+        context.read([Row((0,), 0, prompts[0][:shared])])
+    return shared
 
 
 def common(prompts: Sequence[Tokens]) -> int:
