@@ -75,12 +75,7 @@ def info(
     as_json: JsonFlag = False,
 ) -> None:
     """Print the list; exit 4 if a file is not the signed one, 3 if one cannot be read, 7 if there is no list."""
-    from mlb_offline.installation import data_folder
-    from mlb_offline.judge.manifest import open_manifest
-    from mlb_offline.trust.store import load_trust
-
-    folder = data_folder() / "models" if models is None else models
-    manifest = open_manifest(folder, load_trust(trust) if trust else None)
+    folder, manifest = _opened(models, trust)
     checks = _check(folder, manifest, judge or (), accept_unlisted)
     emit(_as_json(folder, manifest, checks), as_json=as_json, lines=_lines(folder, manifest, checks))
     faults = [one.fault for one in checks if one.fault is not None]
@@ -234,21 +229,17 @@ def calibrate(
     as_json: JsonFlag = False,
 ) -> None:
     """Print agreement with the labels; exit 3 for a bad file, 4 for a judge that is not the signed one."""
-    from mlb_offline.installation import data_folder
     from mlb_offline.judge.calibration import calibrate as measured
     from mlb_offline.judge.calibration import read_set, table
-    from mlb_offline.judge.manifest import open_manifest
     from mlb_offline.judge.opening import checked, open_judge
     from mlb_offline.judge.published import figures
-    from mlb_offline.trust.store import load_trust
 
     criteria, replies = read_set(labelled)
     if replies:
         _refuse_judges(judge, models)
         result = figures(replies)
     else:
-        folder = data_folder() / "models" if models is None else models
-        manifest = open_manifest(folder, load_trust(trust) if trust else None)
+        folder, manifest = _opened(models, trust)
         files = checked(folder, manifest, judge or (), accept_unlisted=accept_unlisted)
         with ExitStack() as stack:
             opened = []
@@ -259,6 +250,16 @@ def calibrate(
                 result = measured({one.name: one.judge for one in opened}, criteria, progress)
             result["records"] = [one.record.to_json() for one in opened]
     emit({"set": labelled.name, **result}, as_json=as_json, lines=table(result))
+
+
+def _opened(models: Path | None, trust: Sequence[Path] | None) -> tuple[Path, Manifest]:
+    """The models' folder and its list, the signature checked."""
+    from mlb_offline.installation import data_folder
+    from mlb_offline.judge.manifest import open_manifest
+    from mlb_offline.trust.store import load_trust
+
+    folder = data_folder() / "models" if models is None else models
+    return folder, open_manifest(folder, load_trust(trust) if trust else None)
 
 
 def _refuse_judges(judge: Sequence[Path] | None, models: Path | None) -> None:
@@ -283,7 +284,7 @@ class Checked:
 
 def _check(folder: Path, manifest: Manifest, given: Sequence[Path], accept_unlisted: bool) -> list[Checked]:
     """Check every listed file and those given; a fault in one hides none in the others."""
-    from mlb_offline.judge.manifest import OtherFile, check_file, check_judge, check_shown
+    from mlb_offline.judge.manifest import OtherFile, check_file, check_judge
 
     files: list[tuple[Path, Judge | OtherFile | None]] = [(folder / judge.file, judge) for judge in manifest.judges]
     files += [(folder / other.name, other) for other in manifest.files]
@@ -296,8 +297,6 @@ def _check(folder: Path, manifest: Manifest, given: Sequence[Path], accept_unlis
                 check_file(path, entry)
             else:
                 record = check_judge(path, manifest, accept_unlisted=accept_unlisted)
-                if record.judge is not None:
-                    check_shown(record.judge, file=path)
         except MlbError as error:
             fault = error
         found.append(Checked(path, entry, record, fault))

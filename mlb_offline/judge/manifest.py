@@ -299,7 +299,8 @@ def check_judge(file: Path, manifest: Manifest, *, accept_unlisted: bool = False
 
     Raises:
         InputError: it cannot be read or is no regular file.
-        TrustError: it bears a listed name but has other content, or is not listed and not accepted.
+        TrustError: it bears a listed name but has other content, is not listed and not accepted, or was trained on
+            other evidence than this program would show it.
     """
     sha256, size = _measured(file)
     judge = next((one for one in manifest.judges if one.file == file.name), None)
@@ -307,7 +308,9 @@ def check_judge(file: Path, manifest: Manifest, *, accept_unlisted: bool = False
         _require(file, judge, sha256, size)
     else:
         judge = next((one for one in manifest.judges if one.sha256 == sha256), None)
-    if judge is None and not accept_unlisted:
+    if judge is not None:
+        _require_same_shown(judge, file)
+    elif not accept_unlisted:
         raise TrustError(
             tr(f"裁判模型不在签名清单中（SHA-256 {sha256}）", f"the judge model is not listed (SHA-256 {sha256})"),
             file=file,
@@ -317,33 +320,6 @@ def check_judge(file: Path, manifest: Manifest, *, accept_unlisted: bool = False
             ),
         )
     return JudgeRecord(file.name, sha256, size, judge)
-
-
-def check_shown(judge: Judge, *, file: Path) -> None:
-    """Check that a judge would be shown what it was trained on: the same evidence by the same lexicon, or one prompt.
-
-    Args:
-        judge: an entry of the list; one that is asked in another way than ours is left alone.
-        file: for the message.
-
-    Raises:
-        TrustError: this program would show it something else; the figures of the list would not hold.
-    """
-    told = (judge.prompt.name, judge.prompt.sha256)
-    large = shipped_prompt()
-    shown = {VERSION.split("/")[0]: (VERSION, embedded_sha256()), "large": (large.version, large.sha256)}
-    own = shown.get(judge.prompt.name.split("/")[0], told)
-    if told != own:
-        raise TrustError(
-            tr(
-                f"它按另一版证据、词表或提示词训练（{told[0]} {told[1][:12]}…，本程序为 {own[0]} {own[1][:12]}…）",
-                f"it was trained on another version of evidence, lexicon or prompt ({told[0]} {told[1][:12]}…, this"
-                f" program has {own[0]} {own[1][:12]}…)",
-            ),
-            file=file,
-            field="prompt",
-            remedy=tr("使用与本程序同一版本的裁判模型", "use the judge models that belong to this version"),
-        )
 
 
 def check_file(path: Path, entry: OtherFile) -> None:
@@ -393,6 +369,26 @@ def _require(path: Path, entry: Judge | OtherFile, sha256: str, size: int) -> No
                 "从介质重新复制该文件；自己的模型请另取文件名",
                 "copy the file from its medium again; give a model of your own a name of its own",
             ),
+        )
+
+
+def _require_same_shown(judge: Judge, file: Path) -> None:
+    """A judge is shown what it was trained on: the same evidence by the same lexicon, or one prompt; otherwise the
+    list's figures would not hold. One that is asked in another way than ours is left alone."""
+    told = (judge.prompt.name, judge.prompt.sha256)
+    large = shipped_prompt()
+    shown = {VERSION.split("/")[0]: (VERSION, embedded_sha256()), "large": (large.version, large.sha256)}
+    own = shown.get(judge.prompt.name.split("/")[0], told)
+    if told != own:
+        raise TrustError(
+            tr(
+                f"它按另一版证据、词表或提示词训练（{told[0]} {told[1][:12]}…，本程序为 {own[0]} {own[1][:12]}…）",
+                f"it was trained on another version of evidence, lexicon or prompt ({told[0]} {told[1][:12]}…, this"
+                f" program has {own[0]} {own[1][:12]}…)",
+            ),
+            file=file,
+            field="prompt",
+            remedy=tr("使用与本程序同一版本的裁判模型", "use the judge models that belong to this version"),
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mlb_offline.errors import UsageError
 from mlb_offline.judge.annotation import Criterion
-from mlb_offline.judge.manifest import JudgeRecord, Manifest, check_judge, check_shown
+from mlb_offline.judge.manifest import JudgeRecord, Manifest, check_judge
 from mlb_offline.language import tr
 
 if TYPE_CHECKING:
@@ -56,12 +56,7 @@ def checked(
         TrustError: one is not the listed one, or not listed and not accepted, or trained on other evidence.
     """
     paths = list(given) or [folder / judge.file for judge in sorted(manifest.judges, key=lambda one: one.role)]
-    found = []
-    for path in paths:
-        record = check_judge(path, manifest, accept_unlisted=accept_unlisted)
-        if record.judge is not None:
-            check_shown(record.judge, file=path)
-        found.append((path, record))
+    found = [(path, check_judge(path, manifest, accept_unlisted=accept_unlisted)) for path in paths]
     same = {record.sha256 for _, record in found}, {_name(record) for _, record in found}
     if len(found) > MOST or min(map(len, same)) < len(found):
         raise UsageError(
