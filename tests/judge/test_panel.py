@@ -7,7 +7,7 @@ import pytest
 from mlb_offline.benchmark.catalogue import DATASETS
 from mlb_offline.benchmark.items import EvaluationPoint, Item
 from mlb_offline.judge.panel import Finding, find, score
-from mlb_offline.judge.protocol import criteria_of
+from mlb_offline.judge.protocol import criteria_of, names_of
 from mlb_offline.scoring.judged import Verdict
 
 
@@ -56,12 +56,12 @@ def test_an_answer_is_scored_by_the_rule_of_its_dataset(
     dataset: str, verdicts: tuple[Verdict, ...], range_: tuple[float, float]
 ) -> None:
     criteria = criteria_of(DATASETS[dataset], item(dataset), "答")
-    assert score(DATASETS[dataset], criteria, verdicts) == pytest.approx(range_)
+    assert score(DATASETS[dataset], names_of(criteria), verdicts) == pytest.approx(range_)
 
 
 def test_a_verdict_too_few_or_a_dataset_that_is_not_judged_is_an_error() -> None:
     criteria = criteria_of(DATASETS["MAEthic"], item("MAEthic"), "答")
     with pytest.raises(ValueError, match="zip"):
-        score(DATASETS["MAEthic"], criteria, [True])
+        score(DATASETS["MAEthic"], names_of(criteria), [True])
     with pytest.raises(ValueError, match="not judged"):
         score(DATASETS["CMExam"], [], [])
