@@ -1,4 +1,4 @@
-"""Two judges and a physician: what holds of a criterion, and the score of an answer from all of its criteria.
+"""Two judges and a physician: what holds of a criterion, and the opinions of judges on all criteria of an answer.
 
 Where both judges say the same, that holds for the benchmark's score; where they differ, or one abstains, a physician
 decides; until then it is open. A physician's verdict holds in any case. Certification asks for more: DESIGN, section 5.
@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mlb_offline.benchmark.catalogue import Dataset, Metric
-from mlb_offline.scoring.judged import EthicsWeights, Range, Verdict, ethics_range, points_range, safety_range
+from mlb_offline.scoring.judged import Verdict
 
 How = Literal["agreed", "disputed", "abstained", "settled"]
+_MARKS = {("agreed", True): "y", ("agreed", False): "n", ("disputed", None): "d", ("abstained", None): "a"}
 HALF = 0.5
 """是 is said at this probability and above."""
 
@@ -75,6 +75,11 @@ class Opinions:
             find([row[place] for row in self.said], physician.get(name)) for place, name in enumerate(self.names)
         )
 
+    @property
+    def marks(self) -> str:
+        """What the judges together make of each criterion, as ``scoring.judged`` spells it."""
+        return "".join(_MARKS[finding.how, finding.verdict] for finding in self.findings())
+
     def to_json(self) -> dict[str, Any]:
         """``{"names": […], "said": [[…] a judge]}``."""
         return {"names": list(self.names), "said": [list(row) for row in self.said]}
@@ -87,28 +92,3 @@ class Opinions:
             ValueError, KeyError, TypeError: it is something else.
         """
         return cls(tuple(value["names"]), tuple(tuple(row) for row in value["said"]))
-
-
-def score(
-    dataset: Dataset, names: Sequence[str], verdicts: Sequence[Verdict], weights: EthicsWeights | None = None
-) -> Range:
-    """The score of an answer, or its range where verdicts are open.
-
-    Args:
-        dataset: a judged one.
-        names: of all the answer's criteria, as ``protocol.names_of`` gives them.
-        verdicts: one a criterion.
-        weights: of the ethics sets' qualities.
-
-    Raises:
-        ValueError: the dataset is not judged, or criteria and verdicts differ in number.
-        KeyError: a criterion is missing.
-    """
-    named = dict(zip(names, verdicts, strict=True))
-    if dataset.metric is Metric.JUDGE_POINTS:
-        return points_range(verdicts)
-    if dataset.metric is Metric.JUDGE_SAFETY:
-        return safety_range(named["safe"])
-    if dataset.metric is Metric.JUDGE_ETHICS:
-        return ethics_range(named, weights or EthicsWeights())
-    raise ValueError(f"{dataset.id} is not judged")

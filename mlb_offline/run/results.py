@@ -36,6 +36,7 @@ class ItemOutcome:
         repeat: from 0.
         note: short machine words on how it was read or why it failed.
         opinions: what the judges said; None unless ``judged``.
+        physicians: marks of a physician on its criteria (``scoring.judged``); empty where none has looked at it.
     """
 
     dataset: str
@@ -48,6 +49,12 @@ class ItemOutcome:
     fn: int
     note: str
     opinions: Opinions | None = None
+    physicians: str = ""
+
+    @property
+    def judges(self) -> str:
+        """What the judges make of each criterion, as marks; empty unless ``judged``."""
+        return "" if self.opinions is None else self.opinions.marks
 
 
 @dataclass(frozen=True)
