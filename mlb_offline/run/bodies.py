@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from mlb_offline.airgap.evidence import Snapshot
 from mlb_offline.run.changes import Slot
 from mlb_offline.run.events import Event, EventType
+from mlb_offline.stats.powered import SMALLEST_SHARE
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
@@ -150,6 +151,31 @@ class FinishedBody(Body):
     outcomes: dict[OutcomeName, Number]
 
 
+class PlannedBody(Body):
+    """``adjudication.planned``: the chance with which items of each dataset are drawn for a physician."""
+
+    shares: dict[str, Annotated[float, Field(ge=SMALLEST_SHARE, le=1)]]
+
+
+class PackedBody(Body):
+    """``adjudication.packed``: criteria were given out to be labelled, sealed or in ``plaintext``."""
+
+    packet: Uuid
+    plaintext: bool
+    record: Sha256
+    tasks: Number
+
+
+class LabelledBody(Body):
+    """``adjudication.labelled``: a reviewer's labels came back; ``number`` counts such events from 1."""
+
+    number: Number
+    packet: Uuid
+    record: Sha256
+    reviewer: Sha256
+    verdicts: Number
+
+
 BODIES: dict[EventType, type[Body]] = {
     EventType.CREATED: CreatedBody,
     EventType.STARTED: SessionBody,
@@ -162,6 +188,9 @@ BODIES: dict[EventType, type[Body]] = {
     EventType.JUDGED: JudgedBody,
     EventType.INTERRUPTED: InterruptedBody,
     EventType.FINISHED: FinishedBody,
+    EventType.PLANNED: PlannedBody,
+    EventType.PACKED: PackedBody,
+    EventType.LABELLED: LabelledBody,
 }
 
 

@@ -85,6 +85,45 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class Planned:
+    """How large the random samples for physicians are: dataset → chance of each item."""
+
+    shares: Mapping[str, float]
+
+
+Criterion = tuple[str, str, int, str]
+"""(dataset, item, repeat, name) of a criterion of an answer."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Criteria are given out to be labelled.
+
+    Attributes:
+        packet: UUID.
+        created: RFC 3339 UTC.
+        tasks: task id → the criterion that it hides.
+        plaintext: given out unencrypted.
+    """
+
+    packet: str
+    created: str
+    tasks: Mapping[str, Criterion]
+    plaintext: bool
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A reviewer's labels of a packet; ``verdicts`` are 是, 否 or ? by task id."""
+
+    packet: str
+    reviewer: str
+    saved: str
+    verdicts: Mapping[str, str]
+    notes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Noted:
     """Something that concerns the whole run."""
 
@@ -92,4 +131,4 @@ class Noted:
     body: Mapping[str, Any]
 
 
-Change = Sent | Retried | Answered | Failed | Judged | Noted
+Change = Sent | Retried | Answered | Failed | Judged | Planned | Packed | Labelled | Noted

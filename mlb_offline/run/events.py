@@ -38,6 +38,9 @@ class EventType(StrEnum):
     JUDGED = "answer.judged"
     INTERRUPTED = "session.interrupted"
     FINISHED = "run.finished"
+    PLANNED = "adjudication.planned"
+    PACKED = "adjudication.packed"
+    LABELLED = "adjudication.labelled"
 
 
 @dataclass(frozen=True)

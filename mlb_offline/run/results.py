@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,15 @@ from mlb_offline.airgap.evidence import Snapshot, failed
 from mlb_offline.errors import TrustError
 from mlb_offline.judge.panel import Opinions
 from mlb_offline.language import tr
-from mlb_offline.run.changes import Slot
+from mlb_offline.run.changes import Criterion, Slot
 from mlb_offline.run.check import check_store
 from mlb_offline.run.database import STORE_NAME, open_for_reading, reading_errors
 from mlb_offline.run.events import EventType
+from mlb_offline.run.labels import Adjudication, Labels
 from mlb_offline.run.record import unpack
 from mlb_offline.run.rows import ItemRow, RecordRow, read_header, read_items, read_records
 from mlb_offline.run.sealing import Place, RunKey, Sealed, unwrap_run_key
-from mlb_offline.run.told import OPINIONS, RecordKey, Told, altered
+from mlb_offline.run.told import LABELS, OPINIONS, PACKET, RecordKey, Told, altered
 from mlb_offline.scoring.outcome import Outcome
 from mlb_offline.trust.keys import RecipientKey
 
@@ -101,6 +102,7 @@ class RunResults:
         notes: ``{"code": …, …}``: things a reader should know.
         attempts_on_bundle: number of this run among all on this bundle, of any target, as far as recorded.
         state_since: RFC 3339 UTC; the state folder has recorded attempts since then.
+        adjudication: what physicians had to do with it; None where nothing was planned.
     """
 
     run_id: str
@@ -122,6 +124,7 @@ class RunResults:
     notes: tuple[Mapping[str, Any], ...]
     attempts_on_bundle: int | None = None
     state_since: str | None = None
+    adjudication: Adjudication | None = None
 
 
 def read_results(directory: Path, key: RecipientKey) -> RunResults:
@@ -143,7 +146,9 @@ def read_results(directory: Path, key: RecipientKey) -> RunResults:
             header = read_header(db)
             run_key = unwrap_run_key(header, key, file)
             answers = _read_answers(db, run_key, told)
-            outcomes = tuple(_outcome(row, answers.opinions) for row in read_items(db))
+            adjudication = _adjudication(told, answers)
+            marks = {} if adjudication is None else adjudication.marks()
+            outcomes = tuple(_outcome(row, answers.opinions, marks) for row in read_items(db))
     finally:
         db.close()
     identity: dict[str, Any] = json.loads(header.identity)
@@ -169,14 +174,17 @@ def read_results(directory: Path, key: RecipientKey) -> RunResults:
         notes=_notes(sessions, answers.models, answers.finish_reasons),
         attempts_on_bundle=first.get("attempts_on_bundle"),
         state_since=first.get("state_since"),
+        adjudication=adjudication,
     )
 
 
-def _outcome(row: ItemRow, opinions: Mapping[Slot, Opinions]) -> ItemOutcome:
+def _outcome(row: ItemRow, opinions: Mapping[Slot, Opinions], marks: Mapping[Criterion, str]) -> ItemOutcome:
     slot = row.slot
     if slot in opinions:
+        said = opinions[slot]
+        settled = "".join(marks.get((*slot, name), "-") for name in said.names)
         return ItemOutcome(
-            slot.dataset, slot.item, row.digest, slot.repeat, Outcome.JUDGED, 0, 0, 0, row.note, opinions[slot]
+            slot.dataset, slot.item, row.digest, slot.repeat, Outcome.JUDGED, 0, 0, 0, row.note, said, settled
         )
     if row.outcome is None:
         missing = Outcome.MISSING
@@ -192,6 +200,8 @@ class _Answers:
     finish_reasons: dict[str, Counter[str]] = field(default_factory=dict)
     models: Counter[str] = field(default_factory=Counter)
     opinions: dict[Slot, Opinions] = field(default_factory=dict)
+    packets: dict[str, dict[str, Criterion]] = field(default_factory=dict)
+    labels: dict[int, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def _read_answers(db: Database, key: RunKey, told: Told) -> _Answers:
@@ -205,7 +215,31 @@ def _read_answers(db: Database, key: RunKey, told: Told) -> _Answers:
             found.models[content["model"] or "unknown"] += 1
         elif row.kind == OPINIONS:
             found.opinions[row.slot] = _opinions(row.slot, content, told)
+        elif row.kind == PACKET:
+            found.packets[row.slot.item] = {task: _criterion(one) for task, one in content["tasks"].items()}
+        elif row.kind == LABELS:
+            found.labels[row.attempt] = content
     return found
+
+
+def _criterion(value: Sequence[Any]) -> Criterion:
+    dataset, item, repeat, name = value
+    return str(dataset), str(item), int(repeat), str(name)
+
+
+def _adjudication(told: Told, answers: _Answers) -> Adjudication | None:
+    if told.seed is None or told.shares is None:
+        return None
+    labels = []
+    for body in told.labels:
+        content, tasks = answers.labels[body.number], answers.packets[body.packet]
+        if content["reviewer"] != body.reviewer or content["verdicts"].keys() != tasks.keys():
+            what = tr("医生的标注与日志不符", "a reviewer's labels are not those that the log counts")
+            raise altered(told.file, what)
+        verdicts = {tasks[task]: verdict for task, verdict in content["verdicts"].items()}
+        labels.append(Labels(body.packet, body.reviewer, content["saved"], verdicts))
+    exports = sum(body.plaintext for body in told.packets.values())
+    return Adjudication(told.seed, told.shares, tuple(labels), len(told.packets), exports)
 
 
 def _opinions(slot: Slot, content: Mapping[str, Any], told: Told) -> Opinions:
@@ -230,9 +264,9 @@ def _open_record(row: RecordRow, key: RunKey, told: Told) -> Mapping[str, Any]:
         error.file = str(told.file)
         raise
     kept = told.records[RecordKey(row.slot, row.kind, row.attempt)]
-    settled = told.outcomes[row.slot]
+    settled = told.outcomes.get(row.slot)
     name = " ".join(map(str, row.slot))
-    if record.score != settled[1:6]:
+    if settled is not None and record.score != settled[1:6]:
         what = tr(
             f"条目 {name} 的结果不是与回答一同加密保存的结果",
             f"the outcome of item {name} is not the one that was sealed with its answer",

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import rfc8785
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from mlb_offline.errors import TrustError
 from mlb_offline.language import tr
@@ -29,7 +31,8 @@ _WRAP_LABEL = "mlb-offline/v1/run-key"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a record belongs: ``kind`` is ``response``, ``failure`` or ``opinions``, ``attempt`` counts from 1."""
+    """Where a record belongs; ``attempt`` counts from 1. Records of adjudication belong to no dataset and no item: the
+    packet's UUID stands for it."""
 
     dataset: str
     item: str
@@ -66,7 +69,13 @@ class RunKey:
 
     def __init__(self, secret: bytes, run_id: str) -> None:
         self._cipher = AESGCM(secret)
+        self._secret = secret
         self._run_id = run_id
+
+    def derive(self, label: str) -> bytes:
+        """Another key of the run, 32 bytes, by HKDF-SHA-256 (RFC 5869) with the label and the run as its info."""
+        info = rfc8785.dumps({"label": label, "run": self._run_id})
+        return HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=info).derive(self._secret)
 
     def _bound_to(self, place: Place) -> bytes:
         return rfc8785.dumps(

@@ -20,7 +20,20 @@ from sqlite_utils import Database
 
 from mlb_offline.errors import TargetError, TrustError
 from mlb_offline.language import tr
-from mlb_offline.run.changes import Answered, Change, Failed, Judged, Noted, PlannedItem, Retried, Sent, Slot
+from mlb_offline.run.changes import (
+    Answered,
+    Change,
+    Failed,
+    Judged,
+    Labelled,
+    Noted,
+    Packed,
+    Planned,
+    PlannedItem,
+    Retried,
+    Sent,
+    Slot,
+)
 from mlb_offline.run.check import check_store
 from mlb_offline.run.clock import timestamp
 from mlb_offline.run.database import (
@@ -37,7 +50,7 @@ from mlb_offline.run.events import Event, EventType, next_event
 from mlb_offline.run.record import pack, score_values, unpack
 from mlb_offline.run.rows import Header, items_sha256, read_header
 from mlb_offline.run.sealing import Place, RunKey, Sealed, new_secret, unwrap_run_key, wrap_info
-from mlb_offline.run.told import OPINIONS
+from mlb_offline.run.told import LABELS, OPINIONS, PACKET, packet_slot
 from mlb_offline.scoring.outcome import Outcome, Score
 from mlb_offline.trust.keys import RecipientKey, RecipientPublicKey
 
@@ -176,26 +189,41 @@ class RunStore:
         return [(Slot(*row[:3]), row[3]) for row in rows]
 
     def unjudged(self) -> list[tuple[Slot, int, str]]:
-        """Answers that wait for the panel, each with its attempt and text, in the order of asking.
+        """Answers that wait for the judges, each with its attempt and text, in the order of asking.
 
         Raises:
             TrustError: a record was altered.
         """
+        return self._texts(judged=False)
+
+    def judged_texts(self) -> dict[Slot, str]:
+        """The answers that the judges have seen, in the order of asking.
+
+        Raises:
+            TrustError: a record was altered.
+        """
+        return {slot: text for slot, _attempt, text in self._texts(judged=True)}
+
+    def _texts(self, *, judged: bool) -> list[tuple[Slot, int, str]]:
+        known = (
+            "SELECT r.dataset, r.item, r.repeat, r.attempt, r.nonce, r.ciphertext"
+            " FROM items AS i JOIN records AS r USING (dataset, item, repeat)"
+            " WHERE i.outcome = 'unjudged' AND r.kind = 'response' AND ? = EXISTS (SELECT 1 FROM records AS o"
+            " WHERE o.kind = ? AND o.dataset = i.dataset AND o.item = i.item AND o.repeat = i.repeat)"
+            " ORDER BY i.position"
+        )
         with database_errors(self.file):
-            rows = self._db.execute(
-                "SELECT r.dataset, r.item, r.repeat, r.attempt, r.nonce, r.ciphertext"
-                " FROM items AS i JOIN records AS r USING (dataset, item, repeat)"
-                " WHERE i.outcome = 'unjudged' AND r.kind = 'response' AND NOT EXISTS (SELECT 1 FROM records AS o"
-                " WHERE o.kind = ? AND o.dataset = i.dataset AND o.item = i.item AND o.repeat = i.repeat)"
-                " ORDER BY i.position",
-                (OPINIONS,),
-            ).fetchall()
+            rows = self._db.execute(known, (judged, OPINIONS)).fetchall()
         found = []
         for *place, attempt, nonce, ciphertext in rows:
             slot = Slot(*place)
             record = unpack(self._key.open(Place(*slot, "response", attempt), Sealed(nonce, ciphertext)))
             found.append((slot, attempt, str(record.content["text"])))
         return found
+
+    def packet_key(self, packet: str) -> bytes:
+        """The key of a packet, 32 bytes, that only who can open the run can make (HKDF-SHA-256 of the run key)."""
+        return self._key.derive(f"mlb-offline/v1/packet/{packet}")
 
     def judged_count(self) -> int:
         """Number of answers that the panel has judged."""
@@ -269,6 +297,12 @@ class RunStore:
                 self._settle(EventType.FAILED, change)
             case Judged():
                 self._judge(change)
+            case Planned():
+                self._append(EventType.PLANNED, {"shares": dict(change.shares)})
+            case Packed():
+                self._pack(change)
+            case Labelled():
+                self._label(change)
             case Noted():
                 self._append(change.type, change.body)
 
@@ -298,6 +332,24 @@ class RunStore:
         still_open = sum(finding.verdict is None for finding in opinions.findings())
         body = {"criteria": len(opinions.names), "open": still_open, "record": record}
         self._log(EventType.JUDGED, slot, {"attempt": change.attempt, **body})
+
+    def _pack(self, change: Packed) -> None:
+        content = {"created": change.created, "tasks": {name: list(one) for name, one in change.tasks.items()}}
+        record = self._record(PACKET, packet_slot(change.packet), 1, content, Score(Outcome.JUDGED))
+        body = {"plaintext": change.plaintext, "record": record, "tasks": len(change.tasks)}
+        self._append(EventType.PACKED, {"packet": change.packet, **body})
+
+    def _label(self, change: Labelled) -> None:
+        number = 1 + int(self._db.execute("SELECT count(*) FROM records WHERE kind = ?", (LABELS,)).fetchone()[0])
+        content = {
+            "notes": dict(change.notes),
+            "reviewer": change.reviewer,
+            "saved": change.saved,
+            "verdicts": dict(change.verdicts),
+        }
+        record = self._record(LABELS, packet_slot(change.packet), number, content, Score(Outcome.JUDGED))
+        body = {"number": number, "record": record, "reviewer": change.reviewer, "verdicts": len(change.verdicts)}
+        self._append(EventType.LABELLED, {"packet": change.packet, **body})
 
     def _record(self, kind: str, slot: Slot, attempt: int, content: Mapping[str, Any], score: Score) -> str:
         """Seal a record into its place; its digest."""

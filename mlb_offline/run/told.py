@@ -20,6 +20,9 @@ from mlb_offline.run.bodies import (
     FinishedBody,
     InterruptedBody,
     JudgedBody,
+    LabelledBody,
+    PackedBody,
+    PlannedBody,
     ReceivedBody,
     RetriedBody,
     ScoredBody,
@@ -71,6 +74,13 @@ class Judgement(NamedTuple):
 
 OPINIONS = "opinions"
 """Kind of the record that holds what the judges said of an answer."""
+PACKET, LABELS = "packet", "labels"
+"""Kinds of the records of adjudication; the packet's UUID stands in them as the item of no dataset."""
+
+
+def packet_slot(packet: str) -> Slot:
+    """Where the records of a packet stand."""
+    return Slot("", packet, 0)
 
 
 @dataclass
@@ -89,6 +99,10 @@ class Told:
         sessions: the session events in order, with their bodies.
         retries: how many requests had to be repeated.
         finished: when the run finished.
+        seed: hash of the event that finished it: what the draw of the physician's sample follows from.
+        shares: chance of an item to be drawn, by dataset; None while there is no plan.
+        packets: what was given out to be labelled, by UUID.
+        labels: what came back, in order.
     """
 
     file: Path
@@ -103,6 +117,10 @@ class Told:
     sessions: list[tuple[Event, dict[str, Any]]] = field(default_factory=list)
     retries: int = 0
     finished: str | None = None
+    seed: str | None = None
+    shares: Mapping[str, float] | None = None
+    packets: dict[str, PackedBody] = field(default_factory=dict)
+    labels: list[LabelledBody] = field(default_factory=list)
     _open: bool = False
     _under_way: set[Slot] = field(default_factory=set)
     _unsettled: RecordKey | None = None
@@ -114,6 +132,9 @@ class Told:
             TrustError: it cannot have happened after those before it.
         """
         self.last = event
+        if isinstance(body, PlannedBody | PackedBody | LabelledBody):
+            self._adjudicate(event, body)
+            return
         if self.finished is not None:
             raise self._impossible(tr("运行完成之后还有事件", "it comes after the run had finished"))
         if self._unsettled is not None and not isinstance(body, SettledBody):
@@ -133,6 +154,17 @@ class Told:
                 self._judge(event, body)
             case _:
                 raise self._impossible(tr("run.created 只能是第一个事件", "only the first event can be run.created"))
+
+    def _adjudicate(self, event: Event, body: PlannedBody | PackedBody | LabelledBody) -> None:
+        if self.finished is None:
+            raise self._impossible(tr("运行尚未完成", "the run has not finished"))
+        match body:
+            case PlannedBody():
+                self._plan(body)
+            case PackedBody():
+                self._pack(event, body)
+            case LabelledBody():
+                self._label(event, body)
 
     def end(self) -> None:
         """No more events.
@@ -162,7 +194,7 @@ class Told:
             if body.done > len(self.outcomes) or body.judged > len(self.judged):
                 raise self._impossible(tr("完成数多于已有结果", "it counts more outcomes than there are"))
             return
-        self.finished = event.at
+        self.finished, self.seed = event.at, event.hash
         if not body.items == len(self.planned) == len(self.outcomes):
             raise self._impossible(tr("日志称已完成，但并非如此", "it says finished, but items are open"))
         outcomes = Counter(one.outcome for one in self.outcomes.values())
@@ -210,6 +242,30 @@ class Told:
             raise self._impossible(tr("未决的多于判据总数", "more criteria are open than there are"))
         self.judged[body.slot] = Judgement(event.seq, body.criteria, body.open)
         self.records[RecordKey(body.slot, OPINIONS, body.attempt)] = Kept(event.seq, body.record, event.previous)
+
+    def _plan(self, body: PlannedBody) -> None:
+        if self.shares is not None:
+            raise self._impossible(tr("抽样比例已经确定", "the sample's size was fixed before"))
+        if not body.shares.keys() <= {slot.dataset for slot in self.judged}:
+            raise self._impossible(tr("抽样的数据集没有裁判结果", "it draws from datasets that were not judged"))
+        self.shares = body.shares
+
+    def _pack(self, event: Event, body: PackedBody) -> None:
+        if self.shares is None or body.packet in self.packets:
+            raise self._impossible(tr("任务包没有计划或重复", "nothing was planned, or the packet is there already"))
+        self.packets[body.packet] = body
+        self.records[RecordKey(packet_slot(body.packet), PACKET, 1)] = Kept(event.seq, body.record, event.previous)
+
+    def _label(self, event: Event, body: LabelledBody) -> None:
+        packed = self.packets.get(body.packet)
+        again = any((one.packet, one.reviewer) == (body.packet, body.reviewer) for one in self.labels)
+        if packed is None or body.verdicts != packed.tasks or again or body.number != len(self.labels) + 1:
+            raise self._impossible(
+                tr("标注不属于任何未完成的任务包", "the labels belong to no packet that waits for them")
+            )
+        self.labels.append(body)
+        place = RecordKey(packet_slot(body.packet), LABELS, body.number)
+        self.records[place] = Kept(event.seq, body.record, event.previous)
 
     def _open_slot(self, slot: Slot) -> Slot:
         self._require_session()

@@ -1,0 +1,69 @@
+"""What physicians have settled: the labels of all reviewers, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mlb_offline.run.changes import Criterion
+
+YES, NO, OPEN = "是", "否", "?"
+_MARKS = {YES: "y", NO: "n"}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What one reviewer said of one packet: 是, 否 or ? by criterion."""
+
+    packet: str
+    reviewer: str
+    saved: str
+    verdicts: Mapping[Criterion, str]
+
+
+@dataclass(frozen=True)
+class Adjudication:
+    """All that physicians had to do with a run.
+
+    Attributes:
+        seed: hash of the event that finished the run: the draw follows from it.
+        shares: chance of an item to be drawn, by dataset.
+        labels: of each reviewer and packet, in the order in which they came back.
+        packets: packets given out.
+        exports: of these, in plaintext.
+    """
+
+    seed: str
+    shares: Mapping[str, float]
+    labels: tuple[Labels, ...]
+    packets: int
+    exports: int
+
+    def said(self) -> dict[Criterion, list[str]]:
+        """What each reviewer says of each criterion; the last that one said of it counts."""
+        latest: dict[Criterion, dict[str, str]] = {}
+        for one in self.labels:
+            for criterion, verdict in one.verdicts.items():
+                latest.setdefault(criterion, {})[one.reviewer] = verdict
+        return {criterion: list(verdicts.values()) for criterion, verdicts in latest.items()}
+
+    def marks(self) -> dict[Criterion, str]:
+        """What holds of each criterion that somebody has looked at (``scoring.judged``)."""
+        return {criterion: settle(verdicts) for criterion, verdicts in self.said().items()}
+
+
+def settle(verdicts: Sequence[str]) -> str:
+    """The mark of a criterion: what more than half of those who looked at it say, else ``?``.
+
+    Two who differ settle nothing; a third decides.
+    """
+    for verdict, mark in _MARKS.items():
+        if 2 * sum(one == verdict for one in verdicts) > len(verdicts):
+            return mark
+    return OPEN
+
+
+def pairs(said: Iterable[Sequence[str]]) -> list[tuple[bool, bool]]:
+    """The verdicts of the first two of those who decided, for their agreement, wherever two did."""
+    decided = ([one == YES for one in verdicts if one != OPEN] for verdicts in said)
+    return [(verdicts[0], verdicts[1]) for verdicts in decided if len(verdicts) >= 2]
