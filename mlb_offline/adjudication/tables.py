@@ -1,6 +1,6 @@
 """A packet as a table for a spreadsheet, and the verdicts written into it.
 
-A table is not encrypted and says nothing of who filled it in: whoever takes it in signs for it (``result.make_result``).
+A table is not encrypted and does not say who filled it in: whoever takes it in signs for it (``result.make_result``).
 Rows may be sorted or left out; a row whose text is not that of its task is refused, so that a column sorted on its own
 cannot give one task's verdict to another.
 """

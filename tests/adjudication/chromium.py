@@ -1,8 +1,9 @@
-"""Chromium, headless, driven through the DevTools protocol over a pipe: real keys, files and downloads, no network port."""
+"""Chromium, headless, driven through the DevTools protocol over a pipe: real keys, files and downloads, no port."""
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import json
 import os
@@ -70,14 +71,22 @@ class Chromium:
         except (ConnectionError, ChildProcessError):
             pass
         finally:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             os.close(self._write)
             os.close(self._read)
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
+        number = self._send(method, **params)
+        while (answer := self._next()).get("id") != number:
+            self.events.append(answer)
+            if answer.get("method") == "Page.javascriptDialogOpening":
+                self._send("Page.handleJavaScriptDialog", accept=True)
+        if "error" in answer:
+            raise AssertionError(f"{method}: {answer['error']}")
+        return dict(answer["result"])
+
+    def _send(self, method: str, **params: Any) -> int:
         self._number += 1
         message: dict[str, Any] = {"id": self._number, "method": method, "params": params}
         if self._session is not None:
@@ -85,11 +94,7 @@ class Chromium:
         raw = json.dumps(message).encode() + _ENDED
         while raw:
             raw = raw[os.write(self._write, raw) :]
-        while (answer := self._next()).get("id") != self._number:
-            self.events.append(answer)
-        if "error" in answer:
-            raise AssertionError(f"{method}: {answer['error']}")
-        return dict(answer["result"])
+        return self._number
 
     def _next(self) -> dict[str, Any]:
         while _ENDED not in self._buffer:

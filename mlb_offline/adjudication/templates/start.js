@@ -64,6 +64,7 @@ function desk(page, work, autosave) {
       "This page was changed in another window, and this one has stopped recording: close one, and reload the other."));
   });
   window.addEventListener("beforeunload", (event) => { if (!autosave.kept) { event.preventDefault(); } });
+  document.activeElement.blur();  // else the first key still goes to the passphrase's field
   el("gate").hidden = true;
   el("desk").hidden = false;
   view.show();
