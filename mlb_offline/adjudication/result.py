@@ -2,7 +2,7 @@
 
 File: canonical JSON ``{format, packet, nonce, ciphertext}``. The plaintext is a DSSE envelope with exactly one
 signature; its body is canonical JSON ``{format, packet, run, identity_sha256, content_sha256, reviewer, saved,
-complete, verdicts, notes}``. Opening goes one way: shape → packet → decryption → signature by a trusted reviewer → the body.
+complete, verdicts, notes}``. Opening goes one way: shape → packet → decryption → reviewer's signature → the body.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def test_a_key_of_another_length_is_refused() -> None:
 
 def test_it_says_who_settles_and_what_is_not_shown() -> None:
     assert "由医生独立评定" in PAGE
-    assert "不显示被测模型的名称，也不显示评审模型的意见" in PAGE
+    assert "不显示被测模型的名称，也不显示裁判模型的意见" in PAGE
     assert "要点与回答均为“不详”时选是" in PAGE
 
 

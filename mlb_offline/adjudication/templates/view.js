@@ -24,6 +24,7 @@ class View {
       if (last !== undefined && last.name === task.group) { last.places.push(at); } else { this.groups.push({ name: task.group, title: task.title, places: [at] }); }
     });
     this.chips = [];
+    this.looks = [];
     this.group = null;
     this.listed();
   }
@@ -77,6 +78,9 @@ class View {
     const { work } = this, only = el("only-open").checked;
     work.tasks.forEach((task, at) => {
       const chip = this.chips[at], verdict = work.verdict(task);
+      const looks = [verdict, at === work.at, only, document.documentElement.dataset.language].join();
+      if (this.looks[at] === looks) { return; }  // thousands of them, and a verdict changes two
+      this.looks[at] = looks;
       chip.textContent = verdict ?? chip.dataset.number;
       if (verdict === null) { delete chip.dataset.verdict; } else { chip.dataset.verdict = verdict; }
       chip.toggleAttribute("aria-current", at === work.at);
@@ -84,8 +88,9 @@ class View {
       chip.hidden = only && verdict !== null;
     });
     for (const group of this.groups) {
+      const hidden = group.places.every((at) => this.chips[at].hidden);
+      if (group.box.hidden !== hidden) { group.box.hidden = hidden; }
       group.box.classList.toggle("here", group === here);
-      group.box.hidden = group.places.every((at) => this.chips[at].hidden);
     }
     el("none-open").hidden = !only || work.done < work.tasks.length;
     if (here !== this.group) { here.box.scrollIntoView({ block: "nearest" }); }
