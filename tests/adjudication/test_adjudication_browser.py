@@ -506,6 +506,8 @@ def test_a_key_file_is_read_as_the_other_program_reads_it(world: Path) -> None:
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (420, 560), (900, 500)])
 def test_everything_needed_to_settle_is_in_view(desk, width, height) -> None:
     desk.size(width, height)
+    for _ in range(4):
+        desk.press("ArrowRight")  # to a long answer
     outside = desk.run(
         "[...document.querySelectorAll('#criterion, .verdicts button, #save, #count, #answer')].filter((e) => {"
         "const b = e.getBoundingClientRect();"
