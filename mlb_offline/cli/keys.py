@@ -21,6 +21,7 @@ class Kind(StrEnum):
     PUBLISHER = "publisher"
     HOSPITAL = "hospital"
     REPORT = "report"
+    REVIEWER = "reviewer"
 
 
 def unlock(key: Path, passphrase_file: Path | None) -> str | None:
@@ -45,8 +46,9 @@ def new(
         Kind,
         typer.Option(
             help=tr(
-                "publisher：制作数据包；hospital：打开数据包；report：签署报告",
-                "publisher: builds bundles; hospital: opens them; report: signs reports",
+                "publisher：制作数据包；hospital：打开数据包；report：签署报告；reviewer：签署医生的评定",
+                "publisher: builds bundles; hospital: opens them; report: signs reports; reviewer: signs a physician's "
+                "verdicts",
             )
         ),
     ],
@@ -144,13 +146,13 @@ def _describe_json(file: Path, passphrase_file: Path | None) -> dict[str, Any]:
 
 
 def _public_halves(file: Path, kind: str, passphrase: str | None) -> list[dict[str, str]]:
-    from mlb_offline.trust.keys import load_recipient_key, load_signing_key
+    from mlb_offline.trust.keys import RECIPIENTS, KeyKind, load_recipient_key, load_signing_key
 
     halves = []
     if kind != Kind.HOSPITAL:
-        signing = load_signing_key(file, passphrase).verify_key
+        signing = load_signing_key(file, passphrase, KeyKind(kind)).verify_key
         halves.append({"use": "verify", "keyid": signing.keyid, "fingerprint": signing.fingerprint})
-    if kind != Kind.REPORT:
+    if kind in RECIPIENTS:
         recipient = load_recipient_key(file, passphrase).public
         halves.append({"use": "seal-for", "keyid": recipient.keyid, "fingerprint": recipient.fingerprint})
     return halves

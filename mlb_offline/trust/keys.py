@@ -1,7 +1,8 @@
 """Making and reading key files.
 
-Three kinds: a *publisher* signs bundles (and, being always a recipient of its own bundles, has a recipient key
-derived from its signing seed); a *hospital* opens bundles; a *report* key signs reports.
+Four kinds: a *publisher* signs bundles (and, being always a recipient of its own bundles, has a recipient key
+derived from its signing seed); a *hospital* opens bundles; a *report* key signs reports; a *reviewer* key
+signs a physician's verdicts (docs/adr/0010).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from mlb_offline.trust.sealing import SEED_LENGTH, PrivateKeyFile, read_private,
 from mlb_offline.trust.signing import SigningKey, VerifyKey, publisher_recipient
 
 __all__ = [
+    "RECIPIENTS",
     "KeyKind",
     "RecipientKey",
     "RecipientPublicKey",
@@ -39,6 +41,11 @@ class KeyKind(StrEnum):
     PUBLISHER = "publisher"
     HOSPITAL = "hospital"
     REPORT = "report"
+    REVIEWER = "reviewer"
+
+
+RECIPIENTS = frozenset({KeyKind.PUBLISHER, KeyKind.HOSPITAL})
+"""Kinds that have a recipient key; every kind but ``hospital`` has a signing key."""
 
 
 def new_key(kind: KeyKind, out: Path, passphrase: str | None, *, demonstration: bool = False) -> list[Path]:
@@ -85,7 +92,7 @@ def _key_files(kind: KeyKind, passphrase: str | None, demonstration: bool) -> li
     if kind is not KeyKind.HOSPITAL:
         pem = SigningKey.from_seed(seed, kind, demonstration=demonstration).verify_key.to_pem()
         files.append((f"{kind}.pub.pem", pem, 0o644))
-    if kind is not KeyKind.REPORT:
+    if kind in RECIPIENTS:
         public = _recipient(seed, kind, demonstration).public
         files.append((f"{kind}.recipient.json", _pretty(public.to_json()), 0o644))
     return files
@@ -121,7 +128,7 @@ def load_recipient_key(path: Path, passphrase: str | None) -> RecipientKey:
     Raises:
         InputError: no such file, or no private key file.
         TrustError: others may read it, the passphrase is missing or wrong, or it was changed.
-        UsageError: it is a report key, which opens nothing.
+        UsageError: it is a report or reviewer key, which opens nothing.
     """
     private = read_private(path)
     _expect(private, path, KeyKind.HOSPITAL, KeyKind.PUBLISHER)

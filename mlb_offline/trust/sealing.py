@@ -24,6 +24,7 @@ from mlb_offline.language import tr
 from mlb_offline.trust.canonical import canonical_json, decode_base64, encode_base64
 from mlb_offline.trust.files import read_json, require_private
 
+Kind = Literal["publisher", "hospital", "report", "reviewer"]
 PRIVATE_FORMAT: Final = "mlb-offline/private-key/v1"
 SEED_LENGTH = 32
 # 128·n·r bytes: 128 MiB with a passphrase; without one there is nothing to stretch.
@@ -84,7 +85,7 @@ class PrivateKeyFile(_Strict):
     """A private key file as it stands on disk."""
 
     format: Literal["mlb-offline/private-key/v1"]
-    kind: Literal["publisher", "hospital", "report"]
+    kind: Kind
     created: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
     demonstration: bool
     passphrase: bool
@@ -124,9 +125,7 @@ class PrivateKeyFile(_Strict):
             ) from None
 
 
-def seal_seed(
-    seed: bytes, kind: Literal["publisher", "hospital", "report"], passphrase: str | None, *, demonstration: bool
-) -> PrivateKeyFile:
+def seal_seed(seed: bytes, kind: Kind, passphrase: str | None, *, demonstration: bool) -> PrivateKeyFile:
     """A new private key file's content, with a fresh salt and nonce."""
     n = N_WITHOUT if passphrase is None else N_WITH_PASSPHRASE
     nonce = os.urandom(12)

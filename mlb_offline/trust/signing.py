@@ -35,7 +35,8 @@ class VerifyKey:
     Attributes:
         spki: DER of its SubjectPublicKeyInfo, 44 bytes (RFC 8410).
         demonstration: it came from a private key that is marked so; a PEM file cannot carry the mark.
-        purpose: ``publisher`` or ``report``, the one thing that its signatures count for; None: not restricted.
+        purpose: ``publisher``, ``report`` or ``reviewer``, the one thing that its signatures count for; None: no label
+            restricts it, and it counts for bundles and reports (never for a reviewer's verdicts).
     """
 
     spki: bytes
@@ -88,10 +89,10 @@ class VerifyKey:
 
 @dataclass(frozen=True)
 class SigningKey:
-    """A private Ed25519 key of a publisher or of a report's signer.
+    """A private Ed25519 key of a publisher, of a report's signer or of a reviewer.
 
     Attributes:
-        kind: ``publisher`` or ``report``.
+        kind: ``publisher``, ``report`` or ``reviewer``.
         demonstration: what it signs is for demonstration only.
     """
 

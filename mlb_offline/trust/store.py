@@ -18,7 +18,9 @@ from mlb_offline.language import tr
 from mlb_offline.trust.files import read_small
 from mlb_offline.trust.signing import PURPOSE_LABEL, VerifyKey
 
-_PURPOSES = ("publisher", "report")
+_PURPOSES = ("publisher", "report", "reviewer")
+_LABEL_NEEDED = frozenset({"reviewer"})
+"""Purposes for which a key counts only where its file says so (docs/adr/0010)."""
 _CERTIFICATE_SUFFIXES = frozenset({".crt", ".cer", ".der", ".p7b", ".p7c"})
 
 
@@ -29,8 +31,12 @@ class TrustSet:
     keys: tuple[VerifyKey, ...]
 
     def of(self, purpose: str) -> tuple[VerifyKey, ...]:
-        """Those whose signatures count for ``publisher`` or ``report``: a key trusted for reports seals no bundle."""
-        return tuple(key for key in self.keys if key.purpose in {None, purpose})
+        """Those whose signatures count for ``publisher``, ``report`` or ``reviewer``.
+
+        A key trusted for one seals nothing of another. One whose file has no label counts for bundles and reports.
+        """
+        accepted = {purpose} if purpose in _LABEL_NEEDED else {None, purpose}
+        return tuple(key for key in self.keys if key.purpose in accepted)
 
     def find(self, keyid: str) -> VerifyKey | None:
         """The trusted key of that id."""

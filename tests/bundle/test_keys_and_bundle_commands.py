@@ -39,7 +39,7 @@ def run_json(app, *arguments, **options):
 @pytest.fixture
 def world(tmp_path):
     """A publisher's and a hospital's keys, and a source folder."""
-    for kind in ("publisher", "hospital", "report"):
+    for kind in ("publisher", "hospital", "report", "reviewer"):
         run(keys.app, "new", "--kind", kind, "--out", tmp_path / kind)
     write_source(choice_source(), tmp_path / "src")
     return tmp_path
@@ -113,7 +113,12 @@ def test_making_a_key_without_a_passphrase_says_so(tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "uses"),
-    [("publisher", ["verify", "seal-for"]), ("hospital", ["seal-for"]), ("report", ["verify"])],
+    [
+        ("publisher", ["verify", "seal-for"]),
+        ("hospital", ["seal-for"]),
+        ("report", ["verify"]),
+        ("reviewer", ["verify"]),
+    ],
 )
 def test_showing_a_private_key_shows_its_public_halves(world, kind, uses):
     shown = run_json(keys.app, "show", world / kind / f"{kind}.key.json")

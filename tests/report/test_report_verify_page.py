@@ -79,6 +79,8 @@ def test_a_browser_takes_the_honest_report_and_refuses_changed_ones(tmp_path: Pa
     pem, foreign = (key.verify_key.to_pem().decode() for key in (cases.KEY, cases.FOREIGN))
     jobs = [[name, base64.b64encode(raw).decode(), pem] for name, raw in inputs.items()]
     jobs.append(["foreign", base64.b64encode(report).decode(), foreign])
+    for purpose in ("publisher", "reviewer"):
+        jobs.append([purpose, base64.b64encode(report).decode(), pem.replace("of: report", f"of: {purpose}")])
     harness = tmp_path / "harness.html"
     harness.write_text(
         f"<!doctype html><meta charset=utf-8><pre id=out></pre><script>{part('script')}\n"
@@ -104,3 +106,5 @@ def test_a_browser_takes_the_honest_report_and_refuses_changed_ones(tmp_path: Pa
     assert [name for name, words in said.items() if not isinstance(words, str)] == []
     assert [words for words in said.values() if words.startswith("crash")] == []
     assert "not by the key given" in said["foreign"]
+    assert "the key of a bundle's publisher" in said["publisher"]
+    assert "the key of a physician reviewer" in said["reviewer"]

@@ -30,6 +30,7 @@ NAMES = {
     KeyKind.PUBLISHER: ["publisher.key.json", "publisher.pub.pem", "publisher.recipient.json"],
     KeyKind.HOSPITAL: ["hospital.key.json", "hospital.recipient.json"],
     KeyKind.REPORT: ["report.key.json", "report.pub.pem"],
+    KeyKind.REVIEWER: ["reviewer.key.json", "reviewer.pub.pem"],
 }
 
 
@@ -56,9 +57,9 @@ def test_the_modes_do_not_depend_on_umask(tmp_path, umask):
 
 
 def test_what_a_private_file_signs_its_public_file_verifies(tmp_path):
-    for kind in (KeyKind.PUBLISHER, KeyKind.REPORT):
+    for kind in (KeyKind.PUBLISHER, KeyKind.REPORT, KeyKind.REVIEWER):
         _private, public, *_more = new_key(kind, tmp_path / kind, "p")
-        key = load_signing_key(tmp_path / kind / f"{kind}.key.json", "p")
+        key = load_signing_key(tmp_path / kind / f"{kind}.key.json", "p", kind)
         (trusted,) = load_trust([public]).keys
         trusted.verify(key.sign(b"m"), b"m")
         assert (trusted.keyid, key.kind) == (key.keyid, kind)
@@ -224,6 +225,13 @@ def test_a_key_of_another_kind_is_refused_by_name(tmp_path):
         load_signing_key(hospital, None)
     with pytest.raises(UsageError, match="this is a report key; here one of kind hospital, publisher"):
         load_recipient_key(report, None)
+    reviewer, *_ = new_key(KeyKind.REVIEWER, tmp_path, None)
+    with pytest.raises(UsageError, match="this is a reviewer key; here one of kind publisher, report"):
+        load_signing_key(reviewer, None)
+    with pytest.raises(UsageError, match="this is a reviewer key; here one of kind hospital, publisher"):
+        load_recipient_key(reviewer, None)
+    with pytest.raises(UsageError, match="this is a report key; here one of kind reviewer"):
+        load_signing_key(report, None, KeyKind.REVIEWER)
 
 
 @pytest.mark.parametrize("make", ["missing", "folder", "pipe", "large"])

@@ -101,17 +101,20 @@ def test_a_folder_that_cannot_be_listed_is_refused(folder, monkeypatch):
         load_trust([folder])
 
 
-def test_a_key_counts_for_the_purpose_that_its_file_names_and_an_unlabelled_one_for_all(tmp_path):
+def test_a_key_counts_for_the_purpose_that_its_file_names_and_an_unlabelled_one_for_bundles_and_reports(tmp_path):
     new_key(KeyKind.PUBLISHER, tmp_path, None)
     new_key(KeyKind.REPORT, tmp_path, None)
+    new_key(KeyKind.REVIEWER, tmp_path, None)
     labelled = (tmp_path / "report.pub.pem").read_bytes()
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "any.pem").write_bytes(labelled[labelled.index(b"-----BEGIN") :])
     trust = load_trust([tmp_path])
     assert [key.purpose for key in trust.of("publisher")] == ["publisher"]
     assert [key.purpose for key in trust.of("report")] == ["report"]
+    assert [key.purpose for key in trust.of("reviewer")] == ["reviewer"]
     anything = load_trust([tmp_path / "other"])
     assert anything.of("publisher") == anything.of("report") == anything.keys
+    assert anything.of("reviewer") == ()
     (tmp_path / "report.pub.pem").write_bytes(labelled.replace(b"of: report", b"of: everything"))
     with pytest.raises(InputError, match="everything"):
         load_trust([tmp_path])
