@@ -197,23 +197,38 @@ def error_table(trials: int, seed: int) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Needed:
-    """Smallest shares that meet the gate with ``POWER``, None where not even all labels do; and criteria of an item."""
+    """Smallest shares that meet the gate with ``POWER``, None where not even all labels do; and criteria of an item.
+
+    ``exact`` is Clopper and Pearson's bound of the drawn labels alone, where scores are 0 or 1.
+    """
 
     powered: float | None
     plain: float | None
+    exact: float | None
     criteria: float
 
 
 def labels_needed(random: np.random.RandomState, setting: Setting, threshold: float, trials: int) -> Needed:
-    powered, plain, criteria = np.zeros(len(LADDER)), np.zeros(len(LADDER)), 0.0
+    powered, plain, exact, criteria = np.zeros(len(LADDER)), np.zeros(len(LADDER)), np.zeros(len(LADDER)), 0.0
+    enough = _enough(setting.n, threshold) if setting.kind == "safety" else np.full(setting.n + 1, np.inf)
     for runs in blocks(random, setting, trials):
         places = random.random_sample(runs.judged.shape)
         for step, share in enumerate(LADDER):
             drawn = places < share
             powered[step] += powered_reached(runs.judged, runs.labels, drawn, share, threshold).sum()
             plain[step] += plain_reached(runs.labels, drawn, threshold).sum()
+            exact[step] += ((runs.labels * drawn).sum(axis=1) >= enough[drawn.sum(axis=1)]).sum()
         criteria = runs.criteria
-    return Needed(_smallest(powered / trials), _smallest(plain / trials), criteria)
+    return Needed(*(_smallest(met / trials) for met in (powered, plain, exact)), criteria)
+
+
+def _enough(n: int, threshold: float) -> Floats:
+    """For 0 to n labels, the fewest 是 at which the exact bound reaches the threshold; infinite where none do."""
+    found = np.full(n + 1, np.inf)
+    for labels in range(1, n + 1):
+        reached = (k for k in range(labels + 1) if clopper_pearson_lower(k, labels) >= threshold)
+        found[labels] = next(reached, np.inf)
+    return found
 
 
 def _smallest(chances: Floats) -> float | None:
@@ -222,13 +237,14 @@ def _smallest(chances: Floats) -> float | None:
 
 def saving_table(trials: int, seed: int) -> Iterator[str]:
     yield f"{trials} runs a row, seed {seed}; items (criteria) to label for a chance of {100 * POWER:.0f} %.\n"
-    yield "| score | true mean | threshold | n | κ aimed at | with judges | labels alone | saved |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| score | true mean | threshold | n | κ | with judges | labels alone | saved | exact, labels alone |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for kind, threshold, n, kappa in product(KINDS, THRESHOLDS, SIZES, KAPPAS):
         found = labels_needed(np.random.RandomState(seed), Setting(kind, kappa, n, TRUE_MEAN), threshold, trials)
-        told = " | ".join(_told(one, n, found.criteria) for one in (found.powered, found.plain))
+        powered, plain, exact = (_told(one, n, found.criteria) for one in (found.powered, found.plain, found.exact))
+        exact = exact if kind == "safety" else "–"
         saved = f"{100 * (1 - found.powered / found.plain):.0f} %" if found.powered and found.plain else "–"
-        yield f"| {kind} | {TRUE_MEAN} | {threshold} | {n} | {kappa} | {told} | {saved} |"
+        yield f"| {kind} | {TRUE_MEAN} | {threshold} | {n} | {kappa} | {powered} | {plain} | {saved} | {exact} |"
 
 
 def _told(share: float | None, n: int, criteria: float) -> str:

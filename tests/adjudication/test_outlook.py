@@ -107,10 +107,10 @@ def test_an_item_is_imagined_alike_each_time_and_unlike_another() -> None:
 
 def test_the_sample_comes_first_with_all_its_criteria_then_disputes_by_what_hangs_on_them() -> None:
     torn, leaning = (0.5, 0.49), (0.95, 0.45)
-    some = [points([YES, SPLIT], "s"), points([torn] * 4, "long"), points([torn, leaning], "short"), points([YES], "y")]
+    some = [points([YES, SPLIT], "s"), points([torn] * 4, "long"), points([leaning, torn], "short"), points([YES], "y")]
     order = reading_order(some, {"MADiagnosis/s"})
     assert order.sample == ("MADiagnosis/s/000", "MADiagnosis/s/001")
-    assert order.disputes[:2] == ("MADiagnosis/short/000", "MADiagnosis/short/001")
+    assert order.disputes[:2] == ("MADiagnosis/short/001", "MADiagnosis/short/000")
     assert order.disputes[2:] == tuple(f"MADiagnosis/long/{place:03d}" for place in range(4))
     everything = reading_order(some, {item.id for item in some})
     assert everything.disputes == ()

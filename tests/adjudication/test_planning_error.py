@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.adjudication_plan import Setting, draw, errors, labels_needed, upper
+from bench.adjudication_plan import Setting, draw, error_table, errors, labels_needed, saving_table, upper
 
 RUNS = 300
 
@@ -48,6 +48,13 @@ def test_good_judges_save_labels_and_useless_ones_cost_few() -> None:
     assert good.plain is not None
     assert good.powered <= 0.75 * good.plain
     assert bad.powered <= 1.25 * good.plain
+
+
+def test_the_tables_have_a_row_for_every_setting() -> None:
+    errors_, savings = (list(table(4, seed=1)) for table in (error_table, saving_table))
+    assert (len(errors_), len(savings)) == (3 + 36, 3 + 54)
+    for table in (errors_, savings):
+        assert len({row.count("|") for row in table[1:]}) == 1
 
 
 def test_an_error_rate_is_below_its_upper_bound() -> None:

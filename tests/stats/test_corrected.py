@@ -93,6 +93,17 @@ def test_where_all_items_are_alike_an_item_counts_as_one() -> None:
     assert corrected([Said(5, 5)] * 20, GOOD).rate.low == corrected(alone(20, 20), GOOD).rate.low
 
 
+def test_criteria_never_count_for_more_than_one_each() -> None:
+    assert corrected([Said(1, 2)] * 50, GOOD).rate.low == corrected(alone(50, 100), GOOD).rate.low
+
+
+def test_a_judge_that_is_lenient_with_some_answers_is_less_certain_than_one_that_is_poor_at_some() -> None:
+    lenient = corrected(alone(55, 100), [Confusion(10, 0, 5, 5), Confusion(5, 5, 10, 0)] * 5).rate
+    poor = corrected(alone(55, 100), [Confusion(10, 0, 10, 0), Confusion(5, 5, 5, 5)] * 5).rate
+    assert lenient.value == poor.value
+    assert lenient.high - lenient.low > 1.1 * (poor.high - poor.low)
+
+
 def test_errors_that_come_by_answer_widen_the_interval() -> None:
     lenient, strict = Confusion(10, 0, 0, 10), Confusion(5, 5, 10, 0)
     by_answer = corrected(alone(55, 100), [lenient, strict] * 5).rate
