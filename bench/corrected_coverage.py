@@ -1,6 +1,6 @@
 """Coverage of the interval of corrected rates, by simulation: the figures of docs/statistics.md.
 
-    python -m bench.corrected_coverage [--trials 400] [--seed 1]
+    python -m bench.corrected_coverage [--trials 1000] [--seed 1]
 
 Every cell is a run and a labelled set, drawn anew in each trial: whether the interval holds the true rate. Criteria
 come in answers of 1 to 9, in which with a chance of ``within`` a label, and what the judges make of it, is drawn once
@@ -94,7 +94,7 @@ def table(trials: int, seed: int) -> Iterator[str]:
 
 def main() -> None:
     options = argparse.ArgumentParser()
-    options.add_argument("--trials", type=int, default=400)
+    options.add_argument("--trials", type=int, default=1000)
     options.add_argument("--seed", type=int, default=1)
     chosen = options.parse_args()
     for line in table(chosen.trials, chosen.seed):
