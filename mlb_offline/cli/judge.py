@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlb_offline.cli.kit import JsonFlag, complain, counting, emit, finish
+from mlb_offline.cli.kit import JsonFlag, UnlistedFlag, complain, counting, emit, finish
 from mlb_offline.errors import Exit, MlbError, TrustError, UsageError
 from mlb_offline.language import tr
 
@@ -39,13 +39,6 @@ PublisherOption = Annotated[
             "模型发布者的可信公钥或其文件夹（可多次给出）；默认为程序内置的公钥",
             "trusted public key of the models' publisher, or folder (repeatable); default: the one built in",
         ),
-    ),
-]
-UnlistedFlag = Annotated[
-    bool,
-    typer.Option(
-        "--accept-unlisted",
-        help=tr("接受不在清单中的 --judge 文件", "accept files of --judge that are not listed"),
     ),
 ]
 
