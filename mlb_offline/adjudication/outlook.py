@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from mlb_offline.benchmark.catalogue import Dataset
-from mlb_offline.judge.annotation import Criterion
-from mlb_offline.judge.panel import HALF, find, score
-from mlb_offline.scoring.judged import EthicsWeights, Range, Verdict
+from mlb_offline.benchmark.catalogue import Metric
+from mlb_offline.judge.panel import HALF, Opinions, find
+from mlb_offline.scoring.judged import EthicsWeights, Range, Verdict, score_range
 from mlb_offline.stats.intervals import stream
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class JudgedCriterion:
     """A criterion of a finished run.
 
     Attributes:
-        id: as ``protocol.criteria_of`` gives it.
+        id: ``item/name``, as ``MADiagnosis`` item ``a`` has ``a/001``.
         stratum: the judges' confidence.
         chance: mean of the judges' probabilities of 是, in [0, 1]; one that abstains counts as 1/2.
         swing: how far the item's score moves between 是 and 否 here, the others as the judges would have them.
@@ -93,9 +92,9 @@ class JudgedItem:
 
 
 def judged_item(
-    dataset: Dataset,
-    criteria: Sequence[Criterion],
-    said: Sequence[Sequence[float | None]],
+    metric: Metric,
+    item: str,
+    opinions: Opinions,
     *,
     seed: int,
     weights: EthicsWeights | None = None,
@@ -104,33 +103,31 @@ def judged_item(
     """An item as its judges left it.
 
     Args:
-        dataset: a judged one.
-        criteria: all of the answer's, as ``protocol.criteria_of`` gives them; at least one.
-        said: for each of them every judge's probability of 是, None where it abstains.
+        metric: of its dataset, a judged one.
+        item: its id, unique in its dataset.
+        opinions: of the judges on its answer.
         seed: of the imagined readings; the same item and seed give the same.
         weights: of the ethics sets' qualities.
         doubt: least errors by confidence.
 
     Raises:
-        ValueError: the dataset is not judged, no judge, no criterion, or numbers that do not fit.
+        ValueError: the metric is not judged, or no answer has so many criteria.
     """
-    findings = [find(one).verdict for one in said]
-    strata = [_stratum(one) for one in said]
-    chances = [_chance(one) for one in said]
+    said = list(zip(*opinions.said, strict=True))
+    strata, chances = [_stratum(one) for one in said], [_chance(one) for one in said]
 
     def scored(verdicts: Sequence[Verdict]) -> Range:
-        return score(dataset, criteria, verdicts, weights)
+        return score_range(metric, verdicts, weights)
 
-    low, high = scored(findings)
+    low, high = scored([finding.verdict for finding in opinions.findings()])
     guess: list[Verdict] = [chance >= HALF for chance in chances]
     rows = [
-        JudgedCriterion(one.id, stratum, chance, _swing(scored, guess, place))
-        for place, (one, stratum, chance) in enumerate(zip(criteria, strata, chances, strict=True))
+        JudgedCriterion(f"{item}/{name}", stratum, chance, _swing(scored, guess, place))
+        for place, (name, stratum, chance) in enumerate(zip(opinions.names, strata, chances, strict=True))
     ]
-    name = criteria[0].answer_id
     likely = [_doubted(chance, getattr(doubt, stratum)) for chance, stratum in zip(chances, strata, strict=True)]
-    imagined = tuple(scored(verdicts).low for verdicts in _readings(likely, stream(seed, name)))
-    return JudgedItem(name, (low + high) / 2, tuple(rows), imagined)
+    imagined = tuple(scored(verdicts).low for verdicts in _readings(likely, stream(seed, item)))
+    return JudgedItem(item, (low + high) / 2, tuple(rows), imagined)
 
 
 def _stratum(said: Sequence[float | None]) -> Stratum:

@@ -9,8 +9,9 @@ import pytest
 
 from mlb_offline.adjudication.order import reading_order
 from mlb_offline.adjudication.outlook import Doubt, JudgedItem, judged_item
-from mlb_offline.benchmark.catalogue import DATASETS
-from mlb_offline.judge.annotation import ETHICS_NAMES, Criterion, Family
+from mlb_offline.benchmark.catalogue import Metric
+from mlb_offline.judge.annotation import ETHICS_NAMES
+from mlb_offline.judge.panel import Opinions
 
 Pair = tuple[float | None, float | None]
 YES: Pair = (0.99, 0.97)
@@ -19,35 +20,21 @@ SPLIT: Pair = (0.9, 0.2)
 DOUBT = Doubt()
 
 
-def criterion(dataset: str, item: str, family: Family, name: str, number: str) -> Criterion:
-    return Criterion(
-        id=f"{dataset}/{item}/{number}",
-        answer_id=f"{dataset}/{item}",
-        family=family,
-        dataset=dataset,
-        name=name,
-        topic="",
-        text="",
-        question="",
-        answer="",
-        label=False,
-    )
+def opinions(names: Sequence[str], said: Sequence[Pair]) -> Opinions:
+    return Opinions(tuple(names), tuple(zip(*said, strict=True)))
 
 
 def points(said: Sequence[Pair], name: str = "a", doubt: Doubt = DOUBT) -> JudgedItem:
-    rows = [criterion("MADiagnosis", name, "points", "point", f"{place:03d}") for place in range(len(said))]
-    return judged_item(DATASETS["MADiagnosis"], rows, said, seed=1, doubt=doubt)
+    names = [f"{place:03d}" for place in range(len(said))]
+    return judged_item(Metric.JUDGE_POINTS, name, opinions(names, said), seed=1, doubt=doubt)
 
 
 def safety(said: Pair, name: str = "a") -> JudgedItem:
-    return judged_item(
-        DATASETS["GeneralSafety"], [criterion("GeneralSafety", name, "safety", "safe", "safe")], [said], seed=1
-    )
+    return judged_item(Metric.JUDGE_SAFETY, name, opinions(["safe"], [said]), seed=1)
 
 
 def ethics(said: Sequence[Pair], name: str = "a") -> JudgedItem:
-    rows = [criterion("MAEthic", name, "ethics", one, one) for one in ETHICS_NAMES]
-    return judged_item(DATASETS["MAEthic"], rows, said, seed=1)
+    return judged_item(Metric.JUDGE_ETHICS, name, opinions(ETHICS_NAMES, said), seed=1)
 
 
 def spread(item: JudgedItem) -> float:
@@ -86,8 +73,7 @@ def test_strata_are_the_judges_confidence() -> None:
 
 
 def test_one_judge_is_enough() -> None:
-    rows = [criterion("GeneralSafety", "a", "safety", "safe", "safe")]
-    item = judged_item(DATASETS["GeneralSafety"], rows, [(0.95,)], seed=1)
+    item = judged_item(Metric.JUDGE_SAFETY, "a", Opinions(("safe",), ((0.95,),)), seed=1)
     assert (item.judged, item.criteria[0].stratum) == (1.0, "sure")
 
 
@@ -108,10 +94,10 @@ def test_an_item_is_imagined_alike_each_time_and_unlike_another() -> None:
 def test_the_sample_comes_first_with_all_its_criteria_then_disputes_by_what_hangs_on_them() -> None:
     torn, leaning = (0.5, 0.49), (0.95, 0.45)
     some = [points([YES, SPLIT], "s"), points([torn] * 4, "long"), points([leaning, torn], "short"), points([YES], "y")]
-    order = reading_order(some, {"MADiagnosis/s"})
-    assert order.sample == ("MADiagnosis/s/000", "MADiagnosis/s/001")
-    assert order.disputes[:2] == ("MADiagnosis/short/001", "MADiagnosis/short/000")
-    assert order.disputes[2:] == tuple(f"MADiagnosis/long/{place:03d}" for place in range(4))
+    order = reading_order(some, {"s"})
+    assert order.sample == ("s/000", "s/001")
+    assert order.disputes[:2] == ("short/001", "short/000")
+    assert order.disputes[2:] == tuple(f"long/{place:03d}" for place in range(4))
     everything = reading_order(some, {item.id for item in some})
     assert everything.disputes == ()
     assert len(everything.sample) == 9
@@ -129,5 +115,5 @@ def test_what_is_out_of_range_is_refused() -> None:
         JudgedItem("a", 1.1, (), (0.0,))
     with pytest.raises(ValueError, match="scores"):
         JudgedItem("a", 1.0, (), ())
-    with pytest.raises(ValueError, match="not judged"):
-        judged_item(DATASETS["CMExam"], [criterion("CMExam", "a", "points", "point", "1")], [YES], seed=1)
+    with pytest.raises(ValueError, match="1 verdicts"):
+        judged_item(Metric.ACCURACY, "a", opinions(["001"], [YES]), seed=1)
