@@ -1,6 +1,4 @@
-"""Physicians settle criteria offline, blind to the judges' verdicts and to the model's name (docs/adjudication.md).
+"""Physicians settle criteria: how many and which, the page or table on which they do it, and what comes back.
 
-In: a packet of tasks, one binary criterion each. Out: a page for a browser or a table, and the signed verdicts that
-come back. May fail: ``InputError`` for what is malformed, ``TrustError`` for verdicts that are unsigned, edited, by a
-key that is no trusted reviewer's, or of another packet.
+Judges cannot certify (DESIGN, section 5): a gate on a judged dataset rests on a physician's labels of a random sample.
 """

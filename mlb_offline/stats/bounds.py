@@ -116,13 +116,19 @@ def log_capital(rows: Rows, thresholds: Floats, alpha: float, ladder: Sequence[f
     """
     import numpy as np
 
-    n = rows.items.sum()
-    base = np.sqrt(2 * math.log(1 / alpha) / n * thresholds / (1 - thresholds))
-    stakes = np.minimum(_LARGEST_STAKE, np.outer(base, ladder))
+    stakes = stakes_at(thresholds, rows.items.sum(), alpha, ladder)
     edge = rows.gain / thresholds[:, None] - rows.size
     logs = np.stack([(np.log1p(stakes[:, [column]] * edge) * rows.items).sum(axis=1) for column in range(len(ladder))])
     top = logs.max(axis=0)
     return np.asarray(top + np.log(np.exp(logs - top).mean(axis=0)))
+
+
+def stakes_at(thresholds: Floats, n: Floats | float, alpha: float, ladder: Sequence[float]) -> Floats:
+    """The stakes of ``log_capital``: one row a threshold, one column a rung; ``n`` items, one number or one a row."""
+    import numpy as np
+
+    base = np.sqrt(2 * math.log(1 / alpha) / n * thresholds / (1 - thresholds))
+    return np.asarray(np.minimum(_LARGEST_STAKE, np.outer(base, ladder)))
 
 
 def _lower(rows: Rows, alpha: float, ladder: Sequence[float]) -> float:

@@ -21,11 +21,14 @@ from typing import TYPE_CHECKING
 from mlb_offline.stats.bounds import ALPHA, Rows, last_rejected, log_capital
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from mlb_offline.stats.bounds import Floats
 
 TRUST = (1.0, 0.5)
-_LADDER = (1.0, 2.0, 4.0, 8.0, 16.0)
-_PLAIN_LADDER = (1.0, 2.0)
+LADDER = (1.0, 2.0, 4.0, 8.0, 16.0)
+PLAIN_LADDER = (1.0, 2.0)
 
 
 SMALLEST_SHARE = 1e-4
@@ -85,11 +88,11 @@ def powered_capital(scores: Sequence[Powered], share: float, alpha: float = ALPH
         raise ValueError("at a share of 1 every item is drawn")
     if not drawn.any():
         return None
-    least, width = 1 - 1 / share, 2 / share - 1
-    bets: list[Callable[[Floats], Floats]] = [_bet(labels[drawn], alpha, _PLAIN_LADDER)]
+    least, width = value_range(share)
+    bets: list[Callable[[Floats], Floats]] = [_bet(labels[drawn], alpha, PLAIN_LADDER)]
     for trust in TRUST:
-        values = trust * judged + np.where(drawn, (labels - trust * judged) / share, 0.0)
-        bets.append(_moved(_bet((values - least) / width, alpha, _LADDER), least, width))
+        values = powered_values(trust * judged, labels, drawn, share)
+        bets.append(_moved(_bet((values - least) / width, alpha, LADDER), least, width))
 
     def capital(thresholds: Floats) -> Floats:
         logs = np.stack([bet(thresholds) for bet in bets])
@@ -97,6 +100,18 @@ def powered_capital(scores: Sequence[Powered], share: float, alpha: float = ALPH
         return np.asarray(top + np.log(np.exp(logs - top).sum(axis=0)) - math.log(len(bets)))
 
     return capital
+
+
+def powered_values(judged: Floats, labels: Floats, drawn: NDArray[np.bool_], share: float) -> Floats:
+    """The values that have the mean of the labels, in ``value_range``; arrays of one shape, or of shapes that fit."""
+    import numpy as np
+
+    return np.asarray(judged + np.where(drawn, (labels - judged) / share, 0.0))
+
+
+def value_range(share: float) -> tuple[float, float]:
+    """The least that a powered value can be, and how far the most lies above it."""
+    return 1 - 1 / share, 2 / share - 1
 
 
 def _bet(values: Floats, alpha: float, ladder: Sequence[float]) -> Callable[[Floats], Floats]:

@@ -38,6 +38,20 @@ _TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "{dataset}: {items} item(s) with more errors (FP+FN) than the cap {cap}, up to {largest}: "
             "no lower bound but 0 exists",
         ),
+        "calibration-one-class": (
+            "裁判的标注集只有一类标签（是 {positives} 条，否 {negatives} 条），无法校正",
+            "not corrected: the judges' labelled set holds one class only ({positives} 是, {negatives} 否)",
+        ),
+        "calibration-at-chance": (
+            "裁判在标注集上不优于随机（灵敏度 {sensitivity}，特异度 {specificity}），无法校正",
+            "not corrected: on the labelled set the judges are no better than chance "
+            "(sensitivity {sensitivity}, specificity {specificity})",
+        ),
+        "calibration-misfit": (
+            "裁判回答是的比例 {apparent} 与标注集上的灵敏度 {sensitivity}、特异度 {specificity} 不相容，无法校正",
+            "not corrected: the judges' rate of 是, {apparent}, does not fit their sensitivity {sensitivity} and "
+            "specificity {specificity} on the labelled set",
+        ),
         "no-thresholds": ("没有经批准的阈值：策略未设阈值", "no approved thresholds: the policy has none"),
         "no-approver": ("没有经批准的阈值：策略无批准人", "no approved thresholds: the policy names no approver"),
         "approval-after-start": (
