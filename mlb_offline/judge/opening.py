@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,6 +13,8 @@ from mlb_offline.judge.manifest import JudgeRecord, Manifest, check_judge
 from mlb_offline.language import tr
 
 if TYPE_CHECKING:
+    from mlb_offline.judge.installed import InstalledJudge
+    from mlb_offline.judge.prompt import Prompt
     from mlb_offline.judge.small_judge import SmallJudge
 
 MOST = 2
@@ -37,18 +39,25 @@ class OpenedJudge:
 
     @property
     def name(self) -> str:
-        """That of the list, or of the file where it is not listed."""
-        return _name(self.record)
-
-
-def _name(record: JudgeRecord) -> str:
-    return record.file if record.judge is None else record.judge.name
+        """As ``JudgeRecord.name``."""
+        return self.record.name
 
 
 def checked(
-    folder: Path, manifest: Manifest, given: Sequence[Path], *, accept_unlisted: bool = False
+    folder: Path,
+    manifest: Manifest,
+    given: Sequence[Path],
+    *,
+    accept_unlisted: bool = False,
+    installed: Mapping[str, InstalledJudge] | None = None,
 ) -> list[tuple[Path, JudgeRecord]]:
     """The judges to use, each with the record of its file: those given, or else the two of the list.
+
+    Args:
+        folder: of the list.
+        manifest: the list, its signature checked.
+        given: files.
+        accept_unlisted, installed: as in ``check_judge``.
 
     Raises:
         UsageError: more than two, or two of one content or one name.
@@ -56,8 +65,10 @@ def checked(
         TrustError: one is not the listed one, or not listed and not accepted, or trained on other evidence.
     """
     paths = list(given) or [folder / judge.file for judge in sorted(manifest.judges, key=lambda one: one.role)]
-    found = [(path, check_judge(path, manifest, accept_unlisted=accept_unlisted)) for path in paths]
-    same = {record.sha256 for _, record in found}, {_name(record) for _, record in found}
+    found = [
+        (path, check_judge(path, manifest, accept_unlisted=accept_unlisted, installed=installed)) for path in paths
+    ]
+    same = {record.sha256 for _, record in found}, {record.name for _, record in found}
     if len(found) > MOST or min(map(len, same)) < len(found):
         raise UsageError(
             tr("裁判应为一个或两个不同的模型", "a panel has one or two judges, of different content and name"),
@@ -67,8 +78,16 @@ def checked(
     return found
 
 
-def open_judge(path: Path, record: JudgeRecord, *, threads: int = 2) -> OpenedJudge:
+def open_judge(
+    path: Path, record: JudgeRecord, *, threads: int = 2, prompts: Mapping[str, Prompt] | None = None
+) -> OpenedJudge:
     """Open a model that was checked.
+
+    Args:
+        path: the file.
+        record: of it.
+        threads: that it may use.
+        prompts: a publisher's own wording by dataset, for judges that read text; the small ones ignore it.
 
     Raises:
         InputError: it cannot be loaded, or is no judge that this version can ask.
@@ -95,5 +114,5 @@ def open_judge(path: Path, record: JudgeRecord, *, threads: int = 2) -> OpenedJu
     if metadata_of(path, RENDERING) is not None:
         small = LlamaJudge(path, embedded(), threads=threads)
         return OpenedJudge(record, Calibrated(small, told), small.close)
-    large = GgufJudge(path, threads=threads, calibration=told)
+    large = GgufJudge(path, prompts=prompts, threads=threads, calibration=told)
     return OpenedJudge(record, large, large.close)

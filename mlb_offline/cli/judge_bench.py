@@ -1,0 +1,5 @@
+"""stub"""
+
+
+def bench_command() -> None:
+    """stub"""
