@@ -35,18 +35,6 @@ def group() -> None:
     """Judge models."""
 
 
-app.command(
-    "install",
-    help=tr(
-        "安装自己的裁判模型（GGUF）：检查、复制到状态目录并登记",
-        "install a judge of one's own (GGUF): examine it, copy it into the state folder, record it",
-    ),
-)(install_command)
-app.command("bench", help=tr("测量裁判在本机的速度与内存", "measure the speed and memory of judges on this machine"))(
-    bench_command
-)
-
-
 @app.command(
     "info", help=tr("查看裁判模型清单并核验其文件", "show the signed list of judge models, and verify their files")
 )
@@ -76,6 +64,18 @@ def info(
         complain(fault, as_json=False)  # on stderr; the result on stdout holds them too
     if found.faults:
         finish(Exit.TRUST if any(isinstance(fault, TrustError) for fault in found.faults) else Exit.BAD_INPUT)
+
+
+app.command(
+    "install",
+    help=tr(
+        "安装自己的裁判模型（GGUF）：检查、复制到状态目录并登记",
+        "install a judge of one's own (GGUF): examine it, copy it into the state folder, record it",
+    ),
+)(install_command)
+app.command("bench", help=tr("测量裁判在本机的速度与内存", "measure the speed and memory of judges on this machine"))(
+    bench_command
+)
 
 
 @app.command("train", help=tr("训练裁判模型（需 train 扩展）", "train judge models (needs the train extra)"))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -206,12 +206,20 @@ def _record(folder: Path, new: InstalledJudge, *, lock: bool) -> InstalledJudge:
 
 
 def _copy(source: Path, target: Path, sha256: str) -> None:
-    """Copy a file whose content must be the one that was examined; whole or not at all."""
+    """Copy a file whose content must be the one that was examined; whole or not at all. What an interrupted copy left is
+    overwritten."""
+    partial = target.with_suffix(".partial")
     with _told(target):
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        descriptor, partial = tempfile.mkstemp(dir=target.parent, suffix=".partial")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # another process may be copying the same model
+        except OSError:
+            os.close(descriptor)
+            raise
     try:
-        with _told(target), open_regular(source) as reader, os.fdopen(descriptor, "wb") as writer:
+        with _told(target), os.fdopen(descriptor, "wb") as writer, open_regular(source) as reader:
+            writer.truncate()
             digest = hashlib.sha256()
             while piece := reader.read(_PIECE):
                 digest.update(piece)
@@ -225,10 +233,10 @@ def _copy(source: Path, target: Path, sha256: str) -> None:
                 remedy=tr("确认无其他程序写入后重试", "see that nothing writes to it, and try again"),
             )
         with _told(target):
-            Path(partial).replace(target)
+            partial.replace(target)
             sync_folder(target.parent)
     except BaseException:
-        Path(partial).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
 
 
