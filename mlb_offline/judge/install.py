@@ -206,8 +206,10 @@ def _record(folder: Path, new: InstalledJudge, *, lock: bool) -> InstalledJudge:
 
 
 def _copy(source: Path, target: Path, sha256: str) -> None:
-    """Copy a file whose content must be the one that was examined; whole or not at all. What an interrupted copy left is
-    overwritten."""
+    """Copy a file whose content must be the one that was examined; whole or not at all.
+
+    What an interrupted copy left is overwritten.
+    """
     partial = target.with_suffix(".partial")
     with _told(target):
         target.parent.mkdir(mode=0o700, exist_ok=True)
