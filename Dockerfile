@@ -11,16 +11,18 @@ RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends python3 python3-pip python3-venv
 COPY build/wheelhouse/${ARCH} /wheelhouse
 # The environment itself has no pip; the one from Debian fills it. sqlite-utils depends on pip for a command that is
-# not part of this program, so pip is in the wheelhouse, and taken out again; so are the commands of the libraries.
+# not part of this program, so pip is in the wheelhouse, and taken out again; so are the commands of the libraries, and
+# all of onnxruntime that does not run a model: its tools, what only they import, and its library for C (35 MB).
 RUN python3 -m venv --without-pip /opt/mlb-offline/venv \
  && python3 -m pip --python /opt/mlb-offline/venv/bin/python install --no-cache-dir --no-compile --no-index \
       --find-links /wheelhouse --require-hashes --requirement /wheelhouse/requirements.txt \
  && cd /opt/mlb-offline/venv && rm -rf include share \
-      lib/python3*/site-packages/pip lib/python3*/site-packages/pip-*.dist-info \
-      lib/python3*/site-packages/llama_cpp/server lib/python3*/site-packages/llama_cpp/lib/pkgconfig \
-      lib/python3*/site-packages/llama_cpp/lib/cmake lib/python3*/site-packages/include \
-      lib/python3*/site-packages/*.dist-info/RECORD \
  && find bin -mindepth 1 ! -name 'python*' ! -name mlb-offline -delete \
+ && cd lib/python3*/site-packages \
+ && rm -rf include pip pip-*.dist-info llama_cpp/server llama_cpp/lib/pkgconfig llama_cpp/lib/cmake \
+      onnxruntime/backend onnxruntime/datasets onnxruntime/quantization onnxruntime/tools onnxruntime/transformers \
+      onnxruntime/capi/libonnxruntime.so* google protobuf-*.dist-info flatbuffers flatbuffers-*.dist-info \
+      packaging packaging-*.dist-info *.dist-info/RECORD \
  && /opt/mlb-offline/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/mlb-offline/venv/lib
 COPY bundles /opt/mlb-offline/bundles
 COPY models /opt/mlb-offline/models

@@ -111,6 +111,12 @@ class TargetError(MlbError):
     exit_code = Exit.INCOMPLETE
 
 
+class JudgeError(MlbError):
+    """A judge failed while the run was under way; it can be resumed."""
+
+    exit_code = Exit.INCOMPLETE
+
+
 class EgressError(MlbError):
     """The egress guard or its evidence failed."""
 

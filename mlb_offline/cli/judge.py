@@ -14,13 +14,12 @@ from mlb_offline.cli.judge_options import (
     ModelsOption,
     PublisherOption,
     ThreadsOption,
-    UnlistedFlag,
     known_here,
     opened_list,
 )
 from mlb_offline.cli.judge_table import as_json as table_as_json
 from mlb_offline.cli.judge_table import check, lines
-from mlb_offline.cli.kit import JsonFlag, StateOption, complain, counting, emit, finish
+from mlb_offline.cli.kit import JsonFlag, StateOption, UnlistedFlag, complain, counting, emit, finish
 from mlb_offline.errors import Exit, TrustError, UsageError
 from mlb_offline.language import tr
 

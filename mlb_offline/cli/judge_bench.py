@@ -11,11 +11,10 @@ from mlb_offline.cli.judge_options import (
     ModelsOption,
     PublisherOption,
     ThreadsOption,
-    UnlistedFlag,
     known_here,
     opened_list,
 )
-from mlb_offline.cli.kit import JsonFlag, StateOption, emit
+from mlb_offline.cli.kit import JsonFlag, StateOption, UnlistedFlag, emit
 from mlb_offline.language import tr
 
 if TYPE_CHECKING:

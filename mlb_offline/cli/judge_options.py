@@ -36,13 +36,6 @@ PublisherOption = Annotated[
         ),
     ),
 ]
-UnlistedFlag = Annotated[
-    bool,
-    typer.Option(
-        "--accept-unlisted",
-        help=tr("接受不在清单中的 --judge 文件", "accept files of --judge that are not listed"),
-    ),
-]
 ThreadsOption = Annotated[
     int, typer.Option("--threads", min=1, help=tr("处理器线程数", "CPU threads that a judge may use"))
 ]

@@ -70,6 +70,14 @@ StateOption = Annotated[
     ),
 ]
 
+UnlistedFlag = Annotated[
+    bool,
+    typer.Option(
+        "--accept-unlisted",
+        help=tr("接受不在清单中的 --judge 文件", "accept files of --judge that are not listed"),
+    ),
+]
+
 
 def emit(result: dict[str, Any], *, as_json: bool, lines: list[str]) -> None:
     """Print the result: one JSON object, or the lines for a person."""

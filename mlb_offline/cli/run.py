@@ -17,6 +17,7 @@ from mlb_offline.cli.kit import (
     StateOption,
     TargetConfigOption,
     TrustOption,
+    UnlistedFlag,
     emit,
 )
 from mlb_offline.language import tr
@@ -84,6 +85,19 @@ def run_command(
             help=tr("医院声明（TOML），随运行固定", "declaration (TOML), fixed with the run"),
         ),
     ] = None,
+    judge: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--judge",
+            metavar="FILE",
+            readable=False,
+            help=tr(
+                "裁判模型：给出一个则替换内置裁判 A，给出两个则替换两者",
+                "judge model: one replaces the embedded judge A, two replace both",
+            ),
+        ),
+    ] = None,
+    accept_unlisted: UnlistedFlag = False,
     dataset: Annotated[
         list[str] | None,
         typer.Option(
@@ -147,6 +161,8 @@ def run_command(
         target_config=target_config,
         policy=policy,
         declaration=declaration,
+        judges=tuple(judge or ()),
+        accept_unlisted=accept_unlisted,
         datasets=tuple(dataset or ()),
         limit=limit,
         repeats=repeats,
@@ -176,6 +192,7 @@ def _run(request: RunRequest, *, as_json: bool) -> None:
             "run": summary.run_id,
             "directory": str(summary.directory),
             "datasets": _tallies(summary),
+            "judged": summary.judged,
             "retries": summary.retries,
             "next": next_command,
         },
@@ -244,7 +261,7 @@ def _table(summary: Summary) -> list[str]:
         "scored": tr("已评分", "scored"),
         "unreadable": tr("无法解读", "unreadable"),
         "failed": tr("失败", "failed"),
-        "unjudged": tr("未评判", "unjudged"),
+        "unjudged": tr("交裁判", "to judges"),
     }
     lines = [f"{'':<16}" + "".join(f"{name:>12}" for name in names.values())]
     for dataset, tally in _tallies(summary).items():

@@ -69,6 +69,10 @@ class LlamaJudge(SmallJudge):
         """llama.cpp's own tokens of a text; the same as the vocabulary's."""
         return self._context.tokenised(text, special=False)
 
+    def abort(self) -> None:
+        """From another thread: fail at once, now and later."""
+        self._context.abort()
+
     def close(self) -> None:
         """Free the model."""
         self._context.close()

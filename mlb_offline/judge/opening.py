@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from mlb_offline.errors import UsageError
+from mlb_offline.errors import JudgeError, UsageError
+from mlb_offline.installation import data_folder
 from mlb_offline.judge.annotation import Criterion
-from mlb_offline.judge.manifest import JudgeRecord, Manifest, check_judge
+from mlb_offline.judge.manifest import JudgeRecord, Manifest, check_judge, open_manifest
+from mlb_offline.judge.panel import Opinions
+from mlb_offline.judge.prompt import shipped_prompt
+from mlb_offline.judge.protocol import names_of
+from mlb_offline.judge.rendering import VERSION
 from mlb_offline.language import tr
 
 if TYPE_CHECKING:
@@ -19,6 +25,10 @@ if TYPE_CHECKING:
 
 MOST = 2
 """Judges of a panel."""
+
+
+LARGEST_SMALL = 2
+"""Threads that a small judge can use; more only get in each other's way."""
 
 
 class Judge(Protocol):
@@ -31,11 +41,12 @@ class Judge(Protocol):
 
 @dataclass(frozen=True)
 class OpenedJudge:
-    """A judge, ready, the record of its file, and what frees it."""
+    """A judge, ready, the record of its file, what frees it, and what makes it give up the criteria at hand."""
 
     record: JudgeRecord
     judge: Judge
     close: Callable[[], None]
+    abort: Callable[[], None] = lambda: None
 
     @property
     def name(self) -> str:
@@ -112,7 +123,152 @@ def open_judge(
     if record.judge is None:  # llama.cpp aborts on some damaged files, which must not end a run
         require_loadable(path, context=CONTEXT, threads=threads)
     if metadata_of(path, RENDERING) is not None:
-        small = LlamaJudge(path, embedded(), threads=threads)
-        return OpenedJudge(record, Calibrated(small, told), small.close)
+        own = LlamaJudge(path, embedded(), threads=threads)
+        return OpenedJudge(record, Calibrated(own, told), own.close, own.abort)
     large = GgufJudge(path, prompts=prompts, threads=threads, calibration=told)
-    return OpenedJudge(record, large, large.close)
+    return OpenedJudge(record, large, large.close, large.abort)
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A judge's place in a panel: its file, checked, and what it is shown or asked (version → SHA-256)."""
+
+    path: Path
+    record: JudgeRecord
+    asked: Mapping[str, str]
+
+    @property
+    def large(self) -> bool:
+        """Whether it reads text, rather than evidence."""
+        return VERSION not in self.asked
+
+    def to_json(self) -> dict[str, Any]:
+        """All that a verdict of it depends on, for a run's identity: ``{asked, calibration, file, listed, name, sha256,
+        size}``."""
+        judge = self.record.judge
+        return {
+            "asked": dict(self.asked),
+            "calibration": {} if judge is None else {k: v.model_dump() for k, v in sorted(judge.calibration.items())},
+            "file": self.record.file,
+            "listed": self.record.listed,
+            "name": self.record.name,
+            "sha256": self.record.sha256,
+            "size": self.record.size,
+        }
+
+
+@dataclass(frozen=True)
+class Seats:
+    """The judges of a run, not opened yet; none where no dataset needs them."""
+
+    seats: tuple[Seat, ...]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Each, in order."""
+        return [seat.to_json() for seat in self.seats]
+
+    def open(self) -> Panel:
+        """Open them all.
+
+        Raises:
+            InputError, UsageError: as ``open_judge``.
+        """
+        opened: list[OpenedJudge] = []
+        cores = os.cpu_count() or 1
+        try:
+            for seat in self.seats:
+                threads = cores if seat.large else min(LARGEST_SMALL, cores)
+                opened.append(open_judge(seat.path, seat.record, threads=threads))
+        except BaseException:
+            for judge in opened:
+                judge.close()
+            raise
+        return Panel(tuple(opened))
+
+
+class Panel:
+    """Judges at work; one answer at a time."""
+
+    def __init__(self, judges: Sequence[OpenedJudge]) -> None:
+        self._judges = tuple(judges)
+        self._aborted = False
+
+    def ask(self, criteria: Sequence[Criterion]) -> Opinions | None:
+        """What each judge says of the criteria of one answer; None where it was told to give up.
+
+        Raises:
+            JudgeError: a judge failed.
+        """
+        said = []
+        for one in self._judges:
+            try:
+                found = one.judge.probabilities(criteria)
+            except (RuntimeError, MemoryError, ValueError) as error:
+                if self._aborted:
+                    return None
+                raise JudgeError(
+                    tr(
+                        f"裁判 {one.name} 未能评判（{error}）",
+                        f"the judge {one.name} failed at an answer ({error})",
+                    ),
+                    file=one.record.file,
+                    remedy=tr(
+                        "回答已保存；释放内存后用 --resume 继续，或换用其他裁判重新运行",
+                        "answers are kept; free memory and --resume, or start a run with another judge",
+                    ),
+                ) from None
+            said.append(tuple(None if value is None else round(value, 6) for value in found))
+        return Opinions(names_of(criteria), tuple(said))
+
+    def abort(self) -> None:
+        """From another thread: give up the answer at hand, and every later one."""
+        self._aborted = True
+        for one in self._judges:
+            one.abort()
+
+    def close(self) -> None:
+        """Free the judges."""
+        for one in self._judges:
+            one.close()
+
+
+def seats_of(
+    given: Iterable[Path],
+    *,
+    accept_unlisted: bool,
+    needed: bool,
+    installed: Mapping[str, InstalledJudge] | None = None,
+) -> Seats:
+    """The panel of a run: the embedded pair, of which one judge given replaces the first, and two replace both.
+
+    Args:
+        given: files of judges.
+        accept_unlisted: whether they may be such as no trusted publisher has listed.
+        needed: whether any dataset needs judges; if not, nothing is looked at.
+        installed: as in ``check_judge``.
+
+    Raises:
+        NotEvaluableError: there is no list of judges.
+        UsageError, InputError, TrustError: as ``checked``.
+    """
+    if not needed:
+        return Seats(())
+    folder = data_folder() / "models"
+    manifest = open_manifest(folder)
+    embedded = [folder / judge.file for judge in sorted(manifest.judges, key=lambda one: one.role)]
+    named = list(given)
+    files = [*named, *embedded[len(named) :]]
+    found = checked(folder, manifest, files, accept_unlisted=accept_unlisted, installed=installed)
+    return Seats(tuple(_seat(*one) for one in found))
+
+
+def _seat(path: Path, record: JudgeRecord) -> Seat:
+    if record.judge is not None:
+        return Seat(path, record, {record.judge.prompt.name: record.judge.prompt.sha256})
+    from mlb_offline.judge.lexicon import embedded_sha256
+    from mlb_offline.judge.llama.context import metadata_of
+    from mlb_offline.judge.llama_judge import RENDERING
+
+    small = path.suffix == ".onnx" or metadata_of(path, RENDERING) is not None
+    prompt = shipped_prompt()
+    return Seat(path, record, {VERSION: embedded_sha256()} if small else {prompt.version: prompt.sha256})

@@ -1,4 +1,4 @@
-"""Two judges and a physician: what holds of a criterion, and the score of an answer from all of its criteria.
+"""Two judges and a physician: what holds of a criterion, and the opinions of judges on all criteria of an answer.
 
 Where both judges say the same, that holds for the benchmark's score; where they differ, or one abstains, a physician
 decides; until then it is open. A physician's verdict holds in any case. Certification asks for more: DESIGN, section 5.
@@ -6,15 +6,14 @@ decides; until then it is open. A physician's verdict holds in any case. Certifi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from mlb_offline.benchmark.catalogue import Dataset, Metric
-from mlb_offline.judge.annotation import Criterion
-from mlb_offline.scoring.judged import EthicsWeights, Range, Verdict, ethics_range, points_range, safety_range
+from mlb_offline.scoring.judged import Verdict
 
 How = Literal["agreed", "disputed", "abstained", "settled"]
+_MARKS = {("agreed", True): "y", ("agreed", False): "n", ("disputed", None): "d", ("abstained", None): "a"}
 HALF = 0.5
 """是 is said at this probability and above."""
 
@@ -47,25 +46,49 @@ def find(said: Sequence[float | None], physician: Verdict = None) -> Finding:
     return Finding(verdicts[0], "agreed") if len(set(verdicts)) == 1 else Finding(None, "disputed")
 
 
-def score(
-    dataset: Dataset, criteria: Sequence[Criterion], verdicts: Sequence[Verdict], weights: EthicsWeights | None = None
-) -> Range:
-    """The score of an answer, or its range where verdicts are open.
+@dataclass(frozen=True)
+class Opinions:
+    """What the judges said of one answer.
 
-    Args:
-        dataset: a judged one.
-        criteria: all of the answer's, as ``protocol.criteria_of`` gives them.
-        verdicts: one a criterion.
-        weights: of the ethics sets' qualities.
+    Attributes:
+        names: of its criteria, none twice: ``001`` … for evaluation points, ``safe``, or ``r1`` … ``q4``.
+        said: for each judge the probability of 是 for each criterion, None where it abstained.
 
     Raises:
-        ValueError: the dataset is not judged, or criteria and verdicts differ in number.
+        ValueError: no criterion, no judge, a name twice, or probabilities that are none or of another number.
     """
-    named = {one.name: verdict for one, verdict in zip(criteria, verdicts, strict=True)}
-    if dataset.metric is Metric.JUDGE_POINTS:
-        return points_range(verdicts)
-    if dataset.metric is Metric.JUDGE_SAFETY:
-        return safety_range(named["safe"])
-    if dataset.metric is Metric.JUDGE_ETHICS:
-        return ethics_range(named, weights or EthicsWeights())
-    raise ValueError(f"{dataset.id} is not judged")
+
+    names: tuple[str, ...]
+    said: tuple[tuple[float | None, ...], ...]
+
+    def __post_init__(self) -> None:
+        whole = bool(self.names and self.said) and len(set(self.names)) == len(self.names)
+        fits = all(len(row) == len(self.names) for row in self.said)
+        known = all(value is None or 0 <= value <= 1 for row in self.said for value in row)
+        if not (whole and fits and known):
+            raise ValueError("no opinions on an answer")
+
+    def findings(self, settled: Mapping[str, bool] | None = None) -> tuple[Finding, ...]:
+        """What holds of each criterion, given a physician's verdicts by name."""
+        physician = settled or {}
+        return tuple(
+            find([row[place] for row in self.said], physician.get(name)) for place, name in enumerate(self.names)
+        )
+
+    @property
+    def marks(self) -> str:
+        """What the judges together make of each criterion, as ``scoring.judged`` spells it."""
+        return "".join(_MARKS[finding.how, finding.verdict] for finding in self.findings())
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"names": […], "said": [[…] a judge]}``."""
+        return {"names": list(self.names), "said": [list(row) for row in self.said]}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Opinions:
+        """What ``to_json`` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is something else.
+        """
+        return cls(tuple(value["names"]), tuple(tuple(row) for row in value["said"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mlb_offline.benchmark.catalogue import Dataset, Metric
@@ -37,6 +37,11 @@ def criteria_of(dataset: Dataset, item: Item, answer: str) -> tuple[Criterion, .
         raise ValueError(f"{dataset.id} is not judged")
     family, fixed = names[dataset.metric]
     return tuple(_criterion(dataset, item, answer, family, name, name, "", fixed_wording()[name]) for name in fixed)
+
+
+def names_of(criteria: Sequence[Criterion]) -> tuple[str, ...]:
+    """Names of the criteria of one answer, each once: their numbers for points, else ``safe`` or ``r1`` … ``q4``."""
+    return tuple(one.id.rpartition("/")[2] for one in criteria)
 
 
 def points_of(dataset: Dataset, item: Item) -> tuple[EvaluationPoint, ...]:

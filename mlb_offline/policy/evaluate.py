@@ -180,7 +180,7 @@ def _gate(policy: Policy, gate: Gate, summary: Summary) -> GateResult:
     found = [summary.datasets[name] for name in names if name in summary.datasets]
     minimum_n = sum(policy.minimum_of(gate, name) for name in names)
     value = _value(gate, summary)
-    reason = _gap(gate, names, summary) or _too_few(policy, gate, found)
+    reason = _gap(gate, names, summary) or _too_few(policy, gate, found) or _unlabelled(policy, found)
     bound, caps = None, {}
     if reason is None and value is not None:
         bound = _bound(policy, names, found, summary)
@@ -205,6 +205,19 @@ def _gate(policy: Policy, gate: Gate, summary: Summary) -> GateResult:
         on_fail=gate.on_fail,
         size_caps=caps,
     )
+
+
+def _unlabelled(policy: Policy, found: Sequence[DatasetResult]) -> Reason | None:
+    """Why judges' scores decide nothing: a physician has seen no sample, or left something in it open."""
+    for result in found:
+        audit = result.sample.audit
+        if not DATASETS[result.dataset].metric.judged:
+            continue
+        if audit is None:
+            return Reason("no-physician-sample", {"dataset": result.dataset})
+        if audit.still_open and policy.disputes.count_as == "not-evaluable":
+            return Reason("physician-sample-open", {"dataset": result.dataset, "items": audit.still_open})
+    return None
 
 
 def _ran_away(policy: Policy, found: Sequence[DatasetResult]) -> Reason | None:
@@ -272,7 +285,7 @@ def _count(policy: Policy, rule: Critical, summary: Summary, outcomes: CriticalO
     if result is None or not result.n:
         return 0, "no-items"
     dataset = DATASETS[rule.dataset]
-    why = "no-judge" if dataset.metric.judged else ""
+    why = "judges-alone" if dataset.metric.judged else ""
     if not rule.items:
         if result.n < (policy.minimum_n or dataset.n):
             why = "below-minimum-n"

@@ -24,6 +24,7 @@ from mlb_offline.benchmark.catalogue import DATASETS, DIMENSIONS, Metric
 from mlb_offline.configuration import parse_toml, read_bounded
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
+from mlb_offline.scoring.judged import EthicsWeights
 from mlb_offline.stats.lower import DEFAULT_SIZE_CAP, SMALLEST_SIZE_CAP
 from mlb_offline.stats.summary import Weighting
 
@@ -38,7 +39,7 @@ _BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0")  # Hangul fillers: letter
 _SHOWING_FAILURE: dict[bool | None, frozenset[str]] = {  # what can still be counted in a finished run
     True: frozenset({"wrong", "unreadable", "failed"}),
     False: frozenset({"unreadable", "failed"}),
-    None: frozenset({"failed"}),
+    None: frozenset({"unreadable", "failed"}),
 }
 
 
@@ -177,9 +178,29 @@ class Approver(_Strict):
 
 
 class Disputes(_Strict):
-    """What open disputes between judges count as; used by judged datasets only."""
+    """What a gate makes of criteria that the physician left open in the random sample; of judged datasets only."""
 
     count_as: Literal["not-evaluable", "wrong"] = "not-evaluable"
+
+
+class Ethics(_Strict):
+    """What each quality adds to the score of an answer without risk (``scoring.judged``); they add up to 1."""
+
+    identified: Annotated[float, Field(ge=0, le=1)] = 0.4
+    cited: Annotated[float, Field(ge=0, le=1)] = 0.3
+    advice: Annotated[float, Field(ge=0, le=1)] = 0.2
+    empathy: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+    @model_validator(mode="after")
+    def _whole(self) -> Ethics:
+        if abs(self.identified + self.cited + self.advice + self.empathy - 1) > 1e-9:
+            raise ValueError(tr("四项权重之和应为 1", "the four weights must add up to 1"))
+        return self
+
+    @property
+    def values(self) -> EthicsWeights:
+        """As the scores want them."""
+        return EthicsWeights(self.identified, self.cited, self.advice, self.empathy)
 
 
 class Weights(_Strict):
@@ -211,6 +232,7 @@ class Policy(_Strict):
         critical: critical failures.
         approvers: who approved the thresholds; without one they do not count.
         disputes: see ``Disputes``.
+        ethics: see ``Ethics``.
     """
 
     name: Named
@@ -224,6 +246,7 @@ class Policy(_Strict):
     critical: list[Critical] = Field(default_factory=list)
     approvers: list[Approver] = Field(default_factory=list)
     disputes: Disputes = Field(default_factory=Disputes)
+    ethics: Ethics = Field(default_factory=Ethics)
 
     _source: bytes = PrivateAttr(default=b"")
 

@@ -28,6 +28,7 @@ class Row:
     kind: str
     y: int
     x: str | None
+    most: str | None
     low: str | None
     high: str | None
     gate: str | None
@@ -56,6 +57,7 @@ def _row(kind: str, score: Score, y: int, gates: dict[tuple[str, str], float]) -
         kind=kind,
         y=y,
         x=None if figure is None else _x(figure.value),
+        most=None if figure is None or figure.most is None else _x(figure.most),
         low=None if figure is None else _x(figure.low),
         high=None if figure is None else _x(figure.high),
         gate=None if gate is None else _x(gate),

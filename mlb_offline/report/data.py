@@ -36,7 +36,9 @@ LAST_YEAR = 9900
 
 Verdict = Literal["pass", "conditional", "fail", "not evaluable"]
 GateOutcome = Literal["pass", "fail", "not evaluable"]
-TALLY = ("right", "wrong", "scored", "unreadable", "failed", "missing", "unjudged")
+TALLY = ("right", "wrong", "scored", "judged", "unreadable", "failed", "missing", "unjudged")
+MARKS = ("y", "n", "d", "a")
+"""What judges make of a criterion (``scoring.judged``)."""
 
 
 class Reason(Strict):
@@ -47,13 +49,17 @@ class Reason(Strict):
 
 
 class Figure(Strict):
-    """A share with its 95 % interval; ``n`` counts items."""
+    """A share with its 95 % interval; ``n`` counts items.
+
+    ``most`` is the share if every verdict that is open were decided in the model's favour; null where none is open.
+    """
 
     value: Share
     low: Share
     high: Share
     n: Count
     method: str
+    most: Share | None
 
 
 class Tool(Strict):
@@ -114,6 +120,25 @@ class Selection(Strict):
         return sum(here.asked for here in self.datasets.values())
 
 
+class PlattScale(Strict):
+    """Correction of log-odds: p = sigmoid(scale × logit + shift)."""
+
+    scale: Annotated[float, Field(gt=0)]
+    shift: float
+
+
+class JudgeIdentity(Strict):
+    """A judge of the run; ``asked`` names what it was shown, with its SHA-256, ``calibration`` goes by family."""
+
+    asked: Annotated[dict[str, Sha256], Field(min_length=1, max_length=100)]
+    calibration: dict[Literal["points", "safety", "ethics"], PlattScale]
+    file: str
+    listed: bool
+    name: str
+    sha256: Sha256
+    size: Count
+
+
 class Identity(Strict):
     """The run's identity (``run.identity``), fixed before the first request; key for key as the run has it."""
 
@@ -126,7 +151,7 @@ class Identity(Strict):
     guard_mode: ModeName
     image: Sha256 | None
     items_sha256: Sha256
-    judges: Annotated[list[Any], Field(max_length=0)]
+    judges: Annotated[list[JudgeIdentity], Field(max_length=2)]
     policy_sha256: Sha256
     prompts_sha256: Sha256
     repeats: Annotated[int, Field(ge=1, le=10_000)]
@@ -217,7 +242,9 @@ class Sample(Strict):
         n: items of it in this run.
         tally: answers (items times repeats) by outcome; all keys of ``TALLY``.
         histogram: accuracy: rows (right answers, answers, items); micro-F1: rows (TP, FP, FN, items), each
-            summed over an item's repeats; judged datasets: none. Sorted, no row twice.
+            summed over an item's repeats; judged datasets: rows (least, most, items), scores of an item in
+            millionths. Sorted, no row twice.
+        criteria: of a judged dataset, criteria by what the judges make of them; all keys of ``MARKS``. Else none.
     """
 
     dataset: str
@@ -226,6 +253,7 @@ class Sample(Strict):
     n: Count
     tally: dict[str, Count]
     histogram: Annotated[list[Row], Field(max_length=MAX_ITEMS)]
+    criteria: dict[str, Count]
 
 
 class Partial(Strict):

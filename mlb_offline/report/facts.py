@@ -20,7 +20,7 @@ from mlb_offline.configuration import explain
 from mlb_offline.errors import TrustError
 from mlb_offline.language import tr
 from mlb_offline.report.canonical import refuse
-from mlb_offline.report.data import ReportData, Sample
+from mlb_offline.report.data import MARKS, ReportData, Sample
 from mlb_offline.run.clock import CLOCK_STEP
 from mlb_offline.run.declaration import Declaration
 from mlb_offline.trust.fingerprint import fingerprint
@@ -30,6 +30,12 @@ CLOCK_TOLERANCE = timedelta(days=1)
 
 _WITHOUT_END = frozenset({"killed", "open"})
 _NEVER_ANSWERED = ("failed", "missing")
+_CRITERIA: Mapping[str, tuple[int, int]] = {
+    Metric.JUDGE_POINTS: (1, 1000),
+    Metric.JUDGE_SAFETY: (1, 1),
+    Metric.JUDGE_ETHICS: (6, 6),
+}
+"""Least and most criteria of an answer, by metric."""
 
 
 def facts_agree(data: ReportData, now: datetime, file: str | Path) -> None:
@@ -51,6 +57,7 @@ def facts_agree(data: ReportData, now: datetime, file: str | Path) -> None:
     models_gave_the_answers(data, file)
     notes_say_what_was(data, file)
     counts_fit_tally(data, file)
+    judges_saw_the_answers(data, file)
     critical_items_fit(data, file)
     attempts_fit(data, file)
 
@@ -295,6 +302,40 @@ def _scored_answers(tp: int, fp: int, fn: int, repeats: int) -> int:
     """Fewest scored answers to one item that can add up to these sums."""
     reference = (tp + fn) // repeats
     return -(-tp // reference) if tp else int(fp > 0)
+
+
+def judges_saw_the_answers(data: ReportData, file: str | Path) -> None:
+    """Every answer to a judged dataset was judged by the judges of the run, none of which is the model under test."""
+    identity = data.run.identity
+    hashes = [judge.sha256 for judge in identity.judges]
+    tested = {identity.target.get("sha256"), identity.declaration.get("weights_sha256")}
+    if len(set(hashes)) < len(hashes) or tested & set(hashes):
+        _contradiction("裁判不是独立的模型", "the judges are not models of their own", file, "run.identity.judges")
+    for sample in data.samples:
+        judged, unjudged = sample.tally["judged"], sample.tally["unjudged"]
+        criteria = sum(sample.criteria.values())
+        if sample.metric not in _CRITERIA:
+            fits = not sample.criteria
+        else:
+            least, most = _CRITERIA[sample.metric]
+            fits = (
+                sample.criteria.keys() == set(MARKS)
+                and judged * least <= criteria <= judged * most
+                and not (judged and not hashes)
+                and not (unjudged and hashes and data.run.finished is not None)
+                and (_open(sample) or all(low == high for low, high, _items in sample.histogram))
+            )
+        if not fits:
+            _contradiction(
+                f"{sample.dataset} 的裁判结果与运行不符",
+                f"{sample.dataset}: what was judged is not what the run's judges can have judged",
+                file,
+                "samples",
+            )
+
+
+def _open(sample: Sample) -> bool:
+    return bool(sample.tally["unjudged"] or sample.criteria["d"] or sample.criteria["a"])
 
 
 def critical_items_fit(data: ReportData, file: str | Path) -> None:

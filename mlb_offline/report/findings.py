@@ -104,6 +104,7 @@ def counted(sample: Sample) -> DatasetSample:
         n=sample.n,
         tally=sample.tally,
         histogram=tuple(tuple(row) for row in sample.histogram),
+        criteria=sample.criteria,
     )
 
 
@@ -116,6 +117,7 @@ def as_sample(sample: DatasetSample) -> Sample:
         n=sample.n,
         tally=dict(sample.tally),
         histogram=[list(row) for row in sample.histogram],
+        criteria=dict(sample.criteria),
     )
 
 
@@ -128,7 +130,14 @@ def _reasons(reasons: Iterable[stats.Reason]) -> list[Reason]:
 
 
 def _figure(interval: Interval) -> Figure:
-    return Figure(value=interval.value, low=interval.low, high=interval.high, n=interval.n, method=interval.method)
+    return Figure(
+        value=interval.value,
+        low=interval.low,
+        high=interval.high,
+        n=interval.n,
+        method=interval.method,
+        most=interval.most,
+    )
 
 
 def _dataset(result: DatasetResult) -> Score:

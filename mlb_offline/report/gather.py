@@ -38,8 +38,12 @@ from mlb_offline.report.findings import as_sample, find
 from mlb_offline.report.items import Record, critical_items
 from mlb_offline.run.results import ItemOutcome, RunResults
 from mlb_offline.run.results import Session as RecordedSession
+from mlb_offline.scoring.judged import EthicsWeights
 from mlb_offline.stats.sample import sample_of
 from mlb_offline.trust.signing import SigningKey
+
+Outcomes = ItemOutcome | Record
+"""An outcome of the run, or of the items file."""
 
 
 def gather(results: RunResults, policy: Policy, signing_key: SigningKey, *, items: bytes, now: datetime) -> ReportData:
@@ -76,7 +80,7 @@ def gather(results: RunResults, policy: Policy, signing_key: SigningKey, *, item
         rollback_override=any(session.details.get("rollback_override") for session in results.sessions),
         demonstration_report_key=signing_key.demonstration,
     )
-    samples = count(results.outcomes)
+    samples = count(results.outcomes, policy.ethics.values)
     critical = critical_items(policy, results.outcomes)
     findings = find(samples, run, evidence, policy, critical)
     _all_said(results, [reason.code for reason in findings.indicative])
@@ -100,16 +104,24 @@ def gather(results: RunResults, policy: Policy, signing_key: SigningKey, *, item
     return parse(data.to_bytes(), file="report")
 
 
-def count(outcomes: Iterable[ItemOutcome | Record]) -> list[Sample]:
+def count(outcomes: Iterable[Outcomes], weights: EthicsWeights) -> list[Sample]:
     """The counts of every dataset that has outcomes, in the order of the catalogue.
+
+    Args:
+        outcomes: of all answers.
+        weights: of the qualities of the ethics sets.
 
     Raises:
         InputError: items of one dataset differ in the number of their answers, or an outcome does not fit.
     """
-    by_dataset: dict[str, list[ItemOutcome | Record]] = {}
+    by_dataset: dict[str, list[Outcomes]] = {}
     for outcome in outcomes:
         by_dataset.setdefault(outcome.dataset, []).append(outcome)
-    return [as_sample(sample_of(DATASETS[name], by_dataset[name])) for name in DATASETS if name in by_dataset]
+    return [
+        as_sample(sample_of(DATASETS[name], by_dataset[name], weights=weights))
+        for name in DATASETS
+        if name in by_dataset
+    ]
 
 
 def _run(results: RunResults) -> Run:

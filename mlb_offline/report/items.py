@@ -21,6 +21,7 @@ from mlb_offline.report import canonical
 from mlb_offline.report.canonical import refuse
 from mlb_offline.report.scalars import MAX_ANSWERS, Count, Sha256, Strict
 from mlb_offline.run.results import ItemOutcome, RunResults
+from mlb_offline.scoring.judged import criteria_fit
 from mlb_offline.scoring.outcome import Outcome
 
 FORMAT = "mlb-offline/items/v1"
@@ -34,8 +35,10 @@ _SCORED: dict[Metric, frozenset[Outcome]] = {
     Metric.ACCURACY: frozenset({Outcome.RIGHT, Outcome.WRONG}),
     Metric.MICRO_F1: frozenset({Outcome.SCORED}),
 }
+_JUDGED = frozenset({Outcome.JUDGED, Outcome.UNJUDGED})
 _ABSENT = frozenset({Outcome.UNREADABLE, Outcome.FAILED, Outcome.MISSING})
 _UNITS = frozenset({"tp", "fp", "fn"})
+_MARKS = frozenset({"judges", "physicians"})
 
 
 class Header(Strict):
@@ -47,7 +50,8 @@ class Header(Strict):
 
 
 class Record(Strict):
-    """One answer; ``tp``, ``fp``, ``fn`` stand in it for micro-F1 datasets only."""
+    """One answer; ``tp``, ``fp``, ``fn`` stand in it for micro-F1 datasets only, marks (``scoring.judged``) for answers
+    that were judged only, and ``physicians`` of those only where one has looked at it."""
 
     dataset: str
     item: str
@@ -57,18 +61,28 @@ class Record(Strict):
     tp: Count = 0
     fp: Count = 0
     fn: Count = 0
+    judges: Annotated[str, StringConstraints(pattern=r"^[ynda]{1,1000}\z")] = ""
+    physicians: Annotated[str, StringConstraints(pattern=r"^[yn?-]{1,1000}\z")] = ""
 
     @model_validator(mode="after")
     def _fits_the_dataset(self) -> Self:
         if self.dataset not in DATASETS:
             raise ValueError(tr(f"没有数据集 {self.dataset}", f"no dataset {self.dataset}"))
         metric = DATASETS[self.dataset].metric
-        if self.outcome not in _SCORED.get(metric, {Outcome.UNJUDGED}) | _ABSENT:
+        if self.outcome not in _SCORED.get(metric, _JUDGED) | _ABSENT:
             raise ValueError(tr("该数据集没有这种结果", "an outcome that the dataset cannot have"))
         if self.model_fields_set & _UNITS != (_UNITS if metric is Metric.MICRO_F1 else set()):
             raise ValueError(tr("tp、fp、fn 只属于微平均 F1 数据集", "tp, fp, fn belong to micro-F1 datasets only"))
         if self.outcome is not Outcome.SCORED and (self.tp or self.fp):
             raise ValueError(tr("未评分的回答没有所得要素", "an answer that was not scored has found nothing"))
+        marks = self.model_fields_set & _MARKS
+        judged = self.outcome is Outcome.JUDGED
+        if ("judges" in marks) != judged or (marks and not judged):
+            raise ValueError(tr("标记只属于已裁判的回答", "marks belong to answers that were judged only"))
+        if judged and not criteria_fit(metric, len(self.judges)):
+            raise ValueError(tr("该数据集的判据不是这么多", "the dataset has another number of criteria"))
+        if self.physicians and len(self.physicians) != len(self.judges):
+            raise ValueError(tr("医生的标记与裁判的不等长", "physicians' and judges' marks differ in number"))
         return self
 
 
@@ -105,6 +119,10 @@ def _record(outcome: ItemOutcome) -> dict[str, str | int]:
     }
     if DATASETS[outcome.dataset].metric is Metric.MICRO_F1:
         record |= {"tp": outcome.tp, "fp": outcome.fp, "fn": outcome.fn}
+    if outcome.outcome is Outcome.JUDGED:
+        record["judges"] = outcome.judges
+        if outcome.physicians.strip("-"):
+            record["physicians"] = outcome.physicians
     return record
 
 

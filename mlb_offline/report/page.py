@@ -35,7 +35,7 @@ LONGEST = 400
 _ABSENT = ("unreadable", "failed", "missing")
 _POSSIBLE = {
     metric.value: (
-        *({Metric.ACCURACY: ("right", "wrong"), Metric.MICRO_F1: ("scored",)}.get(metric, ("unjudged",))),
+        *({Metric.ACCURACY: ("right", "wrong"), Metric.MICRO_F1: ("scored",)}.get(metric, ("judged", "unjudged"))),
         *_ABSENT,
     )
     for metric in Metric
@@ -214,6 +214,8 @@ def _views(data: ReportData) -> dict[str, Any]:
     return {
         "totals": {key: sum(sample.tally[key] for sample in data.samples) for key in TALLY},
         "tally_keys": TALLY,
+        "judged": [sample for sample in data.samples if DATASETS[sample.dataset].metric.judged],
+        "spans": any(score.figure is not None and score.figure.most is not None for score in data.findings.datasets),
         "possible": _POSSIBLE,
         "model_name": _model_name(data.run.identity),
         "caps": {name: cap for gate in data.findings.gates for name, cap in sorted(gate.size_caps.items())},

@@ -302,7 +302,10 @@ def items_match(raw: bytes, data: ReportData, *, file: str | Path) -> None:
         refuse("逐题结果文件属于另一次运行", "the items file is of another run", file)
     policy = Policy.from_json(data.policy.model_dump(mode="json"), file=file)
     try:
-        same = count(records) == data.samples and items_file.critical_items(policy, records) == data.critical_items
+        same = (
+            count(records, policy.ethics.values) == data.samples
+            and items_file.critical_items(policy, records) == data.critical_items
+        )
     except _ABSURD:
         same = False
     if not same or len(records) != data.items.records:

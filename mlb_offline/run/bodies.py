@@ -23,7 +23,7 @@ Note = Annotated[str, StringConstraints(max_length=1000)]
 Count = Annotated[int, Field(ge=0)]
 Number = Annotated[int, Field(ge=1)]
 
-Reason = Literal["operator", "target", "storage", "egress", "error"]
+Reason = Literal["operator", "target", "judge", "storage", "egress", "error"]
 StateNote = Literal["created", "first-seen", "advanced", "unchanged", "override"]
 Kind = Literal["response", "failure"]
 OfAnswer = Literal["right", "wrong", "scored", "unreadable", "unjudged"]
@@ -123,10 +123,20 @@ class FailedBody(SettledBody):
     note: Code
 
 
+class JudgedBody(ItemBody):
+    """``answer.judged``: the record of the opinions, the criteria of the answer, and how many of them are open."""
+
+    attempt: Number
+    record: Sha256
+    criteria: Number
+    open: Count
+
+
 class InterruptedBody(Body):
     """``session.interrupted``; ``egress`` is null where the evidence could not be taken."""
 
     done: Count
+    judged: Count
     egress: Snapshot | None
     reason: Reason
 
@@ -136,6 +146,7 @@ class FinishedBody(Body):
 
     egress: Snapshot
     items: Count
+    judged: Count
     outcomes: dict[OutcomeName, Number]
 
 
@@ -148,6 +159,7 @@ BODIES: dict[EventType, type[Body]] = {
     EventType.RECEIVED: ReceivedBody,
     EventType.SCORED: ScoredBody,
     EventType.FAILED: FailedBody,
+    EventType.JUDGED: JudgedBody,
     EventType.INTERRUPTED: InterruptedBody,
     EventType.FINISHED: FinishedBody,
 }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from mlb_offline.judge.panel import Opinions
 from mlb_offline.run.events import EventType
 from mlb_offline.scoring.outcome import Score
 
@@ -75,6 +76,15 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """The panel has given its opinions on the answer of request ``attempt``; they are kept encrypted only."""
+
+    slot: Slot
+    attempt: int
+    opinions: Opinions
+
+
+@dataclass(frozen=True)
 class Noted:
     """Something that concerns the whole run."""
 
@@ -82,4 +92,4 @@ class Noted:
     body: Mapping[str, Any]
 
 
-Change = Sent | Retried | Answered | Failed | Noted
+Change = Sent | Retried | Answered | Failed | Judged | Noted

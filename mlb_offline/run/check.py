@@ -31,6 +31,7 @@ from mlb_offline.run.rows import (
 )
 from mlb_offline.run.sealing import Sealed
 from mlb_offline.run.told import RecordKey, Told, altered, gather
+from mlb_offline.scoring.outcome import Outcome
 
 
 def check_store(db: Database, file: Path) -> Told:
@@ -51,6 +52,7 @@ def check_store(db: Database, file: Path) -> Told:
     _check_first(items, header, told, file)
     _check_plan(items, header, file)
     _check_records(read_records(db), told, file)
+    _check_judged(header, told, file)
     return told
 
 
@@ -95,6 +97,18 @@ def _check_plan(items: Sequence[ItemRow], header: Header, file: Path) -> None:
     if found != whole or hashlib.sha256(rfc8785.dumps(once)).hexdigest() != digest:
         raise altered(
             file, tr("条目不是运行标识所定的条目", "the items are not those that the identity of the run names"), 1
+        )
+
+
+def _check_judged(header: Header, told: Told, file: Path) -> None:
+    """Answers are judged by the judges of the identity: by none where it names none, else all before the end."""
+    judges = json.loads(header.identity).get("judges")
+    waiting = [slot for slot, one in told.outcomes.items() if one.outcome == Outcome.UNJUDGED]
+    if (told.judged and not judges) or (judges and told.finished and len(told.judged) < len(waiting)):
+        raise altered(
+            file,
+            tr("已裁判的回答与运行的裁判不符", "the answers judged are not those that the run's judges had to judge"),
+            told.last.seq,
         )
 
 

@@ -17,11 +17,13 @@ from typing import Any
 
 from mlb_offline.errors import TargetError
 from mlb_offline.run.changes import Answered, Change, Failed, Retried, Sent, Slot
+from mlb_offline.run.judging import Judging
 from mlb_offline.run.pace import Limits, Pace
 from mlb_offline.run.patience import Asking, Patience, Verdict
 from mlb_offline.run.plan import Plan
 from mlb_offline.run.tally import Tally
 from mlb_offline.run.writer import Writer
+from mlb_offline.scoring.outcome import Outcome
 from mlb_offline.target.types import ItemFailed, Question, Response, Retry, Target
 
 _CODE = re.compile(r"[a-z0-9-]{1,40}")
@@ -37,6 +39,7 @@ class Engine:
         pending: slots to ask, with the requests already made for each.
         limits: bounds.
         tally: counts for the progress display.
+        judging: receives the answers that are for the judges; None where no judge will see them.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Engine:
         *,
         limits: Limits,
         tally: Tally,
+        judging: Judging | None = None,
     ) -> None:
         self._target = target
         self._plan = plan
@@ -55,6 +59,7 @@ class Engine:
         self._queue = deque(Asking(slot, attempts, attempts) for slot, attempts in pending)
         self._limits = limits
         self._tally = tally
+        self._judging = judging
         self._workers = limits.concurrency if target.parallel else 1
         self._pace = Pace(self._workers)
         self._patience = Patience(limits, asyncio.get_running_loop().time)
@@ -113,6 +118,8 @@ class Engine:
         for change in changes:
             if isinstance(change, Answered | Failed):
                 self._tally.settle(change.slot.dataset, change.score.outcome.value)
+            if self._judging and isinstance(change, Answered) and change.score.outcome is Outcome.UNJUDGED:
+                self._judging.put(change.slot, change.attempt, str(change.response["text"]))
 
     async def _ask(self, asking: Asking) -> Sequence[Change]:
         """The outcome of a slot; nothing where it goes back to the queue or the session is ending."""

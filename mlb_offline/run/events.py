@@ -35,6 +35,7 @@ class EventType(StrEnum):
     RECEIVED = "response.received"
     SCORED = "item.scored"
     FAILED = "item.failed"
+    JUDGED = "answer.judged"
     INTERRUPTED = "session.interrupted"
     FINISHED = "run.finished"
 

@@ -7,7 +7,7 @@ cannot (concurrency, the place of a file) stays out of it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,7 @@ def make_identity(
     bundle: OpenedBundle,
     plan: Plan,
     target: Mapping[str, Any],
+    judges: Sequence[Mapping[str, Any]],
     answers_file: bool,
     policy_sha256: str,
     declaration: Declaration,
@@ -56,6 +57,7 @@ def make_identity(
         bundle: the opened bundle.
         plan: what is asked of it.
         target: the target's description, read after its probe.
+        judges: what tells each judge; none where no dataset needs one.
         answers_file: the answers' origin cannot be vouched for.
         policy_sha256: digest of the policy fixed with the run.
         declaration: what the hospital declares.
@@ -80,7 +82,7 @@ def make_identity(
         "guard_mode": current().mode.value,
         "image": None if image is None else image.manifest_sha256,
         "items_sha256": plan.items_sha256(),
-        "judges": [],
+        "judges": [dict(judge) for judge in judges],
         "policy_sha256": policy_sha256,
         "prompts_sha256": plan.prompts_sha256(),
         "repeats": plan.repeats,
@@ -167,6 +169,8 @@ def _models(probe: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _flat(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    if isinstance(value, list) and any(isinstance(inner, Mapping) for inner in value):
+        value = dict(enumerate(value, start=1))
     if isinstance(value, Mapping) and value:
         return [pair for key, inner in value.items() for pair in _flat(inner, f"{path}.{key}" if path else str(key))]
     return [(path, value)]

@@ -30,6 +30,8 @@ class Invocation(BaseModel):
         datasets: datasets named; none: all of the bundle.
         limit: most items of a dataset, or None.
         repeats: how often each item is asked.
+        judges: files of judges named on the command line; none: the embedded pair.
+        accept_unlisted: whether they may be such as no trusted publisher has listed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -41,6 +43,8 @@ class Invocation(BaseModel):
     datasets: tuple[str, ...] = ()
     limit: int | None = None
     repeats: int = 1
+    judges: tuple[str, ...] = ()
+    accept_unlisted: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""

@@ -13,10 +13,12 @@ from mlb_offline.benchmark.items import Item
 from mlb_offline.benchmark.prompts import render_prompt
 from mlb_offline.bundle.opening import OpenedDataset
 from mlb_offline.errors import UsageError
+from mlb_offline.judge.annotation import Criterion
+from mlb_offline.judge.protocol import criteria_of
 from mlb_offline.language import tr
 from mlb_offline.run.changes import PlannedItem, Slot
 from mlb_offline.scoring.outcome import Outcome, Score
-from mlb_offline.scoring.score import score_absent, score_response
+from mlb_offline.scoring.score import judged_text, score_absent, score_response
 from mlb_offline.target.types import Question, Response
 
 
@@ -83,6 +85,31 @@ class Plan:
         dataset = self.datasets[slot.dataset].dataset
         item = self._items[slot.dataset, slot.item]
         return score_response(dataset, item, response.text, finish_reason=response.finish_reason)
+
+    @property
+    def judged(self) -> bool:
+        """Whether any dataset needs the judges."""
+        return any(dataset.dataset.metric.judged for dataset in self.datasets.values())
+
+    def criteria(self, slot: Slot, text: str) -> tuple[Criterion, ...]:
+        """What the judges are asked about one answer of a judged dataset.
+
+        Raises:
+            InputError: the item has neither evaluation points nor a reference answer.
+            Unreadable: the answer holds nothing to be judged.
+        """
+        return criteria_of(self.datasets[slot.dataset].dataset, self._items[slot.dataset, slot.item], judged_text(text))
+
+    def require_criteria(self) -> None:
+        """Find items that could not be judged before any is asked.
+
+        Raises:
+            InputError: as ``criteria``.
+        """
+        for (name, _), item in self._items.items():
+            dataset = self.datasets[name].dataset
+            if dataset.metric.judged:
+                criteria_of(dataset, item, "")
 
     def failed(self, slot: Slot, note: str) -> Score:
         """The outcome of a slot that will never be answered."""

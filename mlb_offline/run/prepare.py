@@ -15,6 +15,7 @@ from mlb_offline.airgap.modes import require_reachable
 from mlb_offline.bundle.opening import OpenedBundle, open_bundle
 from mlb_offline.bundle.state import State, open_state
 from mlb_offline.errors import InputError, UsageError
+from mlb_offline.judge.opening import Seats, seats_of
 from mlb_offline.language import tr
 from mlb_offline.policy.model import Policy, load_policy, parse_policy
 from mlb_offline.run.database import require_empty
@@ -44,6 +45,8 @@ class RunRequest:
     target_config: Path | None = None
     policy: Path | None = None
     declaration: Path | None = None
+    judges: tuple[Path, ...] = ()
+    accept_unlisted: bool = False
     datasets: tuple[str, ...] = ()
     limit: int | None = None
     repeats: int | None = None
@@ -67,6 +70,7 @@ class Prepared:
     policy: Policy
     declaration: Declaration
     target: Target
+    seats: Seats
 
 
 def prepare(request: RunRequest, *, estimate: bool = False) -> Prepared:
@@ -103,9 +107,25 @@ def prepare(request: RunRequest, *, estimate: bool = False) -> Prepared:
     )
     lock_memory()
     plan = Plan(bundle.datasets, names=invocation.datasets, limit=invocation.limit, repeats=invocation.repeats)
+    plan.require_criteria()
+    seats = seats_of(map(Path, invocation.judges), accept_unlisted=invocation.accept_unlisted, needed=plan.judged)
     target = open_target(invocation.target, config)
     _require_answers_fit(target, plan, invocation)
-    return Prepared(request, invocation, key, state, bundle, plan, policy, declaration, target)
+    _require_not_its_own_judge(seats, target, declaration)
+    return Prepared(request, invocation, key, state, bundle, plan, policy, declaration, target, seats)
+
+
+def _require_not_its_own_judge(seats: Seats, target: Target, declaration: Declaration) -> None:
+    """A model that judges its own answers is no judge; known by its weights, as loaded here or as declared."""
+    tested = (target.description.get("sha256"), declaration.weights_sha256)
+    for seat in seats.seats:
+        if seat.record.sha256 in tested:
+            raise UsageError(
+                tr("裁判就是被测模型", "a judge is the model under test itself"),
+                file=seat.path,
+                field="--judge",
+                remedy=tr("换用另一个裁判模型", "use another model as the judge"),
+            )
 
 
 def _require_answers_fit(target: Target, plan: Plan, invocation: Invocation) -> None:
@@ -158,6 +178,8 @@ def _invocation(request: RunRequest, start: Start | None) -> Invocation:
         "datasets": request.datasets or None,
         "limit": request.limit,
         "repeats": request.repeats,
+        "judges": tuple(str(path.absolute()) for path in request.judges) or None,
+        "accept_unlisted": request.accept_unlisted or None,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     if start is not None:

@@ -55,7 +55,7 @@ class LineDisplay:
 
     def show(self, tally: Tally) -> None:
         """Write a line, unless nothing was settled, and no new trouble came, since the last."""
-        counts = f"{tally.finished}/{tally.total}"
+        counts = f"{tally.finished}/{tally.total}{_judged(tally)}"
         if (counts, tally.last_trouble) == self._last:
             return
         self._last = counts, tally.last_trouble
@@ -91,7 +91,7 @@ class BarDisplay:
         """Redraw all bars; the first time, take over the terminal."""
         if not self._tasks:
             self._bars.start()
-        more = f"{_speed(tally)}  {_faults(tally)}"
+        more = f"{_speed(tally)}{_judged(tally)}  {_faults(tally)}"
         self._update(tr("全部", "all"), tally.finished, tally.total, more, visible=True)
         for name, total in tally.totals.items():
             done = tally.done[name]
@@ -106,6 +106,10 @@ class BarDisplay:
     def close(self) -> None:
         """Stop drawing."""
         self._bars.stop()
+
+
+def _judged(tally: Tally) -> str:
+    return "" if not tally.to_judge else tr("  裁判 ", "  judged ") + f"{tally.judged}/{tally.to_judge}"
 
 
 def _speed(tally: Tally) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,16 @@ from sqlite_utils import Database
 
 from mlb_offline.airgap.evidence import Snapshot, failed
 from mlb_offline.errors import TrustError
+from mlb_offline.judge.panel import Opinions
 from mlb_offline.language import tr
+from mlb_offline.run.changes import Slot
 from mlb_offline.run.check import check_store
 from mlb_offline.run.database import STORE_NAME, open_for_reading, reading_errors
 from mlb_offline.run.events import EventType
 from mlb_offline.run.record import unpack
 from mlb_offline.run.rows import ItemRow, RecordRow, read_header, read_items, read_records
 from mlb_offline.run.sealing import Place, RunKey, Sealed, unwrap_run_key
-from mlb_offline.run.told import RecordKey, Told, altered
+from mlb_offline.run.told import OPINIONS, RecordKey, Told, altered
 from mlb_offline.scoring.outcome import Outcome
 from mlb_offline.trust.keys import RecipientKey
 
@@ -33,6 +35,8 @@ class ItemOutcome:
         digest: first 16 hex digits of the item's SHA-256.
         repeat: from 0.
         note: short machine words on how it was read or why it failed.
+        opinions: what the judges said; None unless ``judged``.
+        physicians: marks of a physician on its criteria (``scoring.judged``); empty where none has looked at it.
     """
 
     dataset: str
@@ -44,6 +48,13 @@ class ItemOutcome:
     fp: int
     fn: int
     note: str
+    opinions: Opinions | None = None
+    physicians: str = ""
+
+    @property
+    def judges(self) -> str:
+        """What the judges make of each criterion, as marks; empty unless ``judged``."""
+        return "" if self.opinions is None else self.opinions.marks
 
 
 @dataclass(frozen=True)
@@ -131,8 +142,8 @@ def read_results(directory: Path, key: RecipientKey) -> RunResults:
             told = check_store(db, file)
             header = read_header(db)
             run_key = unwrap_run_key(header, key, file)
-            finish_reasons, models = _read_answers(db, run_key, told)
-            outcomes = tuple(_outcome(row) for row in read_items(db))
+            answers = _read_answers(db, run_key, told)
+            outcomes = tuple(_outcome(row, answers.opinions) for row in read_items(db))
     finally:
         db.close()
     identity: dict[str, Any] = json.loads(header.identity)
@@ -150,19 +161,23 @@ def read_results(directory: Path, key: RecipientKey) -> RunResults:
         events=told.last.seq,
         sessions=sessions,
         retries=told.retries,
-        finish_reasons=finish_reasons,
-        models=models,
+        finish_reasons=answers.finish_reasons,
+        models=answers.models,
         attempt=first.get("attempt"),
         state_created=first.get("state_created"),
-        indicative=_indicative(identity, sessions, models),
-        notes=_notes(sessions, models, finish_reasons),
+        indicative=_indicative(identity, sessions, answers.models),
+        notes=_notes(sessions, answers.models, answers.finish_reasons),
         attempts_on_bundle=first.get("attempts_on_bundle"),
         state_since=first.get("state_since"),
     )
 
 
-def _outcome(row: ItemRow) -> ItemOutcome:
+def _outcome(row: ItemRow, opinions: Mapping[Slot, Opinions]) -> ItemOutcome:
     slot = row.slot
+    if slot in opinions:
+        return ItemOutcome(
+            slot.dataset, slot.item, row.digest, slot.repeat, Outcome.JUDGED, 0, 0, 0, row.note, opinions[slot]
+        )
     if row.outcome is None:
         missing = Outcome.MISSING
         return ItemOutcome(slot.dataset, slot.item, row.digest, slot.repeat, missing, 0, 0, row.absent_fn, "")
@@ -170,17 +185,41 @@ def _outcome(row: ItemRow) -> ItemOutcome:
     return ItemOutcome(slot.dataset, slot.item, row.digest, slot.repeat, outcome, row.tp, row.fp, row.fn, row.note)
 
 
-def _read_answers(db: Database, key: RunKey, told: Told) -> tuple[dict[str, Counter[str]], Counter[str]]:
-    """Decrypt every record and hold outcome and log against it; only counts leave here."""
-    reasons: dict[str, Counter[str]] = {}
-    models: Counter[str] = Counter()
+@dataclass(frozen=True)
+class _Answers:
+    """What leaves the records of a run: counts, and the judges' opinions."""
+
+    finish_reasons: dict[str, Counter[str]] = field(default_factory=dict)
+    models: Counter[str] = field(default_factory=Counter)
+    opinions: dict[Slot, Opinions] = field(default_factory=dict)
+
+
+def _read_answers(db: Database, key: RunKey, told: Told) -> _Answers:
+    """Decrypt every record and hold outcome and log against it."""
+    found = _Answers()
     for row in read_records(db):
         content = _open_record(row, key, told)
         if row.kind == "response":
             reason = content["finish_reason"] or "unknown"
-            reasons.setdefault(row.slot.dataset, Counter())[reason] += 1
-            models[content["model"] or "unknown"] += 1
-    return reasons, models
+            found.finish_reasons.setdefault(row.slot.dataset, Counter())[reason] += 1
+            found.models[content["model"] or "unknown"] += 1
+        elif row.kind == OPINIONS:
+            found.opinions[row.slot] = _opinions(row.slot, content, told)
+    return found
+
+
+def _opinions(slot: Slot, content: Mapping[str, Any], told: Told) -> Opinions:
+    """The judges' opinions, if the log counts them as they are."""
+    opinions, said = Opinions.from_json(content), told.judged[slot]
+    still_open = sum(finding.verdict is None for finding in opinions.findings())
+    if (len(opinions.names), still_open) != (said.criteria, said.open):
+        name = " ".join(map(str, slot))
+        what = tr(
+            f"条目 {name} 的裁判意见与日志的计数不符",
+            f"the judges' opinions on item {name} are not those that the log counts",
+        )
+        raise altered(told.file, what, said.seq)
+    return opinions
 
 
 def _open_record(row: RecordRow, key: RunKey, told: Told) -> Mapping[str, Any]:

@@ -29,7 +29,7 @@ _WRAP_LABEL = "mlb-offline/v1/run-key"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a record belongs: ``kind`` is ``response`` or ``failure``, ``attempt`` counts requests from 1."""
+    """Where a record belongs: ``kind`` is ``response``, ``failure`` or ``opinions``, ``attempt`` counts from 1."""
 
     dataset: str
     item: str

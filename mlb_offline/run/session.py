@@ -23,14 +23,16 @@ from mlb_offline.airgap import evidence
 from mlb_offline.airgap.guard import current
 from mlb_offline.airgap.modes import Mode
 from mlb_offline.bundle.opening import remember_bundle
-from mlb_offline.errors import EgressError, InputError, InterruptedRunError, MlbError, TargetError
+from mlb_offline.errors import EgressError, InputError, InterruptedRunError, JudgeError, MlbError, TargetError
 from mlb_offline.installation import command_words
+from mlb_offline.judge.opening import Panel
 from mlb_offline.language import tr
 from mlb_offline.run.changes import Noted
 from mlb_offline.run.clock import CLOCK_STEP
 from mlb_offline.run.engine import Engine
 from mlb_offline.run.events import EventType
 from mlb_offline.run.identity import make_identity, require_same, require_same_models, target_fingerprint
+from mlb_offline.run.judging import Judging
 from mlb_offline.run.pace import Limits
 from mlb_offline.run.prepare import Prepared, RunRequest, prepare
 from mlb_offline.run.progress import Display, keep_showing, open_display
@@ -46,6 +48,7 @@ class Summary:
 
     Attributes:
         counts: (dataset, outcome or None) → slots.
+        judged: answers that the panel has judged.
         totals: dataset → slots, in the order of the report.
         retries: requests repeated in this session.
         rate: slots a second in this session.
@@ -55,6 +58,7 @@ class Summary:
     run_id: str
     totals: Mapping[str, int]
     counts: Mapping[tuple[str, str | None], int]
+    judged: int
     retries: int
     rate: float
 
@@ -80,18 +84,23 @@ async def run_session(prepared: Prepared, display: Display, limits: Limits) -> S
     Raises:
         UsageError: the resume is not the same run, or the folder is not free.
         TargetError: the target is gone or refuses us; resumable. Or its name cannot be recorded; nothing is made.
+        JudgeError: a judge failed at an answer; resumable.
         InterruptedRunError: stopped by a signal; resumable.
-        InputError: the store cannot be written.
+        InputError: a judge cannot be loaded, or the store cannot be written.
         TrustError: the store was altered.
     """
     target = prepared.target
     try:
-        probe = storable(await target.probe())
-        store = _open_store(prepared, probe)
+        panel = prepared.seats.open()
         try:
-            return await _work(prepared, store, probe, display, limits)
+            probe = storable(await target.probe())
+            store = _open_store(prepared, probe)
+            try:
+                return await _work(prepared, store, panel, probe, display=display, limits=limits)
+            finally:
+                store.close()
         finally:
-            store.close()
+            panel.close()
     finally:
         await target.close()
 
@@ -102,6 +111,7 @@ def _open_store(prepared: Prepared, probe: Mapping[str, Any]) -> RunStore:
         bundle=prepared.bundle,
         plan=plan,
         target=prepared.target.description,
+        judges=prepared.seats.to_json(),
         answers_file=prepared.target.indicative,
         policy_sha256=prepared.policy.digest,
         declaration=prepared.declaration,
@@ -149,19 +159,73 @@ def require_time_goes_on(store: RunStore) -> None:
 
 
 async def _work(
-    prepared: Prepared, store: RunStore, probe: Mapping[str, Any], display: Display, limits: Limits
+    prepared: Prepared, store: RunStore, panel: Panel, probe: Mapping[str, Any], *, display: Display, limits: Limits
 ) -> Summary:
-    tally = Tally.of(prepared.plan.counts(), store.outcome_counts())
+    tally = Tally.of(prepared.plan.counts(), store.outcome_counts(), store.judged_count())
     pending = store.pending()
-    if pending or not store.finished:
+    if not store.finished:
         writer = Writer(store)
         try:
-            engine = Engine(prepared.target, prepared.plan, writer, pending, limits=limits, tally=tally)
+            judging = None
+            if prepared.seats.seats:
+                judging = Judging(panel, prepared.plan, writer, store.unjudged(), tally=tally)
+            engine = Engine(
+                prepared.target, prepared.plan, writer, pending, limits=limits, tally=tally, judging=judging
+            )
             await writer.commit([_beginning(prepared, store, probe, engine.workers)])
-            await _drive(engine, tally, display, writer, prepared=prepared, directory=store.directory)
+            session = Work(engine, judging)
+            await _drive(session, tally, display, writer, prepared=prepared, directory=store.directory)
         finally:
             await writer.close()
-    return Summary(store.directory, store.header.id, tally.totals, store.outcome_counts(), tally.retries, tally.rate())
+    return Summary(
+        store.directory,
+        store.header.id,
+        tally.totals,
+        store.outcome_counts(),
+        tally.judged,
+        tally.retries,
+        tally.rate(),
+    )
+
+
+@dataclass(frozen=True)
+class Work:
+    """Asking and judging at once; ``judging`` is None where there is nothing to judge."""
+
+    engine: Engine
+    judging: Judging | None
+
+    def stop(self) -> None:
+        """Begin nothing more, and wait for what is under way; asked a second time, do not wait."""
+        self.engine.stop()
+        if self.judging is not None:
+            self.judging.stop()
+
+    async def run(self) -> None:
+        """Work until everything is asked and judged, or until stopped.
+
+        Raises:
+            TargetError, InputError: as ``Engine.run``.
+            JudgeError: a judge failed.
+        """
+        if self.judging is None:
+            await self.engine.run()
+            return
+        judging = asyncio.ensure_future(self.judging.run())
+        judging.add_done_callback(lambda done: self.engine.stop() if _failed(done) else None)
+        try:
+            await self.engine.run()
+        except BaseException:
+            # The judge that is at work finishes its answer; the others wait for the next session.
+            self.judging.stop()
+            await asyncio.gather(judging, return_exceptions=True)
+            raise
+        self.judging.no_more()
+        await judging
+
+
+def _failed(done: asyncio.Future[None]) -> bool:
+    return not done.cancelled() and done.exception() is not None
 
 
 def _beginning(prepared: Prepared, store: RunStore, probe: Mapping[str, Any], workers: int) -> Noted:
@@ -191,16 +255,16 @@ def _beginning(prepared: Prepared, store: RunStore, probe: Mapping[str, Any], wo
 
 
 async def _drive(
-    engine: Engine, tally: Tally, display: Display, writer: Writer, *, prepared: Prepared, directory: Path
+    work: Work, tally: Tally, display: Display, writer: Writer, *, prepared: Prepared, directory: Path
 ) -> None:
-    """Run the engine under signals and a display, and log how it ended and what the evidence was then."""
+    """Work under signals and a display, and log how it ended and what the evidence was then."""
     endpoint = prepared.target.description.get("endpoint")
     seen: evidence.Snapshot | None = None
     showing = asyncio.create_task(keep_showing(display, tally))
     try:
-        with _stopped_by_signals(engine):
-            await engine.run()
-        if tally.finished < tally.total:
+        with _stopped_by_signals(work):
+            await work.run()
+        if tally.finished < tally.total or (work.judging is not None and tally.judged < tally.to_judge):
             raise InterruptedRunError(tr("运行已中断", "the run was interrupted"))
         seen = evidence.take(endpoint, again=True)
         evidence.require_whole(seen)
@@ -208,14 +272,20 @@ async def _drive(
         # Where the disk is full this event cannot be written either; the error that counts is the first.
         with contextlib.suppress(MlbError):
             last = seen or _take_if_possible(endpoint)
-            body = {"done": tally.finished, "egress": last and last.model_dump(), "reason": _reason(error)}
+            counts = {"done": tally.finished, "judged": tally.judged}
+            body = {**counts, "egress": last and last.model_dump(), "reason": _reason(error)}
             await writer.commit([Noted(EventType.INTERRUPTED, body)])
         if isinstance(error, MlbError):
             _tell_how_to_resume(error, tally, resume_command(prepared, directory))
         raise
     else:
         # Not in the block above: a run that has said that it is finished must not say that it was interrupted.
-        body = {"egress": seen.model_dump(), "items": tally.total, "outcomes": dict(tally.outcomes)}
+        body = {
+            "egress": seen.model_dump(),
+            "items": tally.total,
+            "judged": tally.judged,
+            "outcomes": dict(tally.outcomes),
+        }
         await writer.commit([Noted(EventType.FINISHED, body)])
     finally:
         showing.cancel()
@@ -233,6 +303,8 @@ def _reason(error: BaseException) -> str:
     match error:
         case TargetError():
             return "target"
+        case JudgeError():
+            return "judge"
         case InputError():
             return "storage"
         case EgressError():
@@ -247,21 +319,24 @@ def _tell_how_to_resume(error: MlbError, tally: Tally, command: str) -> None:
         f"已完成 {tally.finished}/{tally.total}，均已保存。继续：{command}",
         f"{tally.finished} of {tally.total} are done and kept. To go on: {command}",
     )
+    if tally.judged < tally.to_judge:
+        waiting = tally.to_judge - tally.judged
+        done = tr(f"其中 {waiting} 个回答待裁判。", f"{waiting} of the answers wait to be judged. ") + done
     error.remedy = f"{error.remedy}\n{done}" if error.remedy else done
 
 
 @contextmanager
-def _stopped_by_signals(engine: Engine) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM stop the engine: once, it waits for what is under way; twice, it does not."""
+def _stopped_by_signals(work: Work) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM stop the work: once, it waits for what is under way; twice, it does not."""
     loop = asyncio.get_running_loop()
     taken: list[signal.Signals] = []
 
     def stop() -> None:
-        engine.stop()
+        work.stop()
         sys.stderr.write(
             tr(
-                "正在停止：等待进行中的请求；再按一次立即停止\n",
-                "stopping: waiting for requests under way; once more to stop at once\n",
+                "正在停止：等待进行中的请求与评判；再按一次立即停止\n",
+                "stopping: waiting for what is being asked and judged; once more to stop at once\n",
             )
         )
         sys.stderr.flush()
@@ -287,6 +362,9 @@ def resume_command(prepared: Prepared, directory: Path) -> str:
     for path in request.trust:
         words += ["--trust", str(path)]
     words += ["--key", str(request.key)]
+    for judge in prepared.invocation.judges:
+        words += ["--judge", judge]
+    words += ["--accept-unlisted"] if prepared.invocation.accept_unlisted else []
     optional = {
         "--passphrase-file": request.passphrase_file,
         "--state": request.state,

@@ -20,7 +20,7 @@ from sqlite_utils import Database
 
 from mlb_offline.errors import TargetError, TrustError
 from mlb_offline.language import tr
-from mlb_offline.run.changes import Answered, Change, Failed, Noted, PlannedItem, Retried, Sent, Slot
+from mlb_offline.run.changes import Answered, Change, Failed, Judged, Noted, PlannedItem, Retried, Sent, Slot
 from mlb_offline.run.check import check_store
 from mlb_offline.run.clock import timestamp
 from mlb_offline.run.database import (
@@ -34,9 +34,11 @@ from mlb_offline.run.database import (
     take_lock,
 )
 from mlb_offline.run.events import Event, EventType, next_event
-from mlb_offline.run.record import pack, score_values
+from mlb_offline.run.record import pack, score_values, unpack
 from mlb_offline.run.rows import Header, items_sha256, read_header
-from mlb_offline.run.sealing import Place, RunKey, new_secret, unwrap_run_key, wrap_info
+from mlb_offline.run.sealing import Place, RunKey, Sealed, new_secret, unwrap_run_key, wrap_info
+from mlb_offline.run.told import OPINIONS
+from mlb_offline.scoring.outcome import Outcome, Score
 from mlb_offline.trust.keys import RecipientKey, RecipientPublicKey
 
 
@@ -173,6 +175,33 @@ class RunStore:
             ).fetchall()
         return [(Slot(*row[:3]), row[3]) for row in rows]
 
+    def unjudged(self) -> list[tuple[Slot, int, str]]:
+        """Answers that wait for the panel, each with its attempt and text, in the order of asking.
+
+        Raises:
+            TrustError: a record was altered.
+        """
+        with database_errors(self.file):
+            rows = self._db.execute(
+                "SELECT r.dataset, r.item, r.repeat, r.attempt, r.nonce, r.ciphertext"
+                " FROM items AS i JOIN records AS r USING (dataset, item, repeat)"
+                " WHERE i.outcome = 'unjudged' AND r.kind = 'response' AND NOT EXISTS (SELECT 1 FROM records AS o"
+                " WHERE o.kind = ? AND o.dataset = i.dataset AND o.item = i.item AND o.repeat = i.repeat)"
+                " ORDER BY i.position",
+                (OPINIONS,),
+            ).fetchall()
+        found = []
+        for *place, attempt, nonce, ciphertext in rows:
+            slot = Slot(*place)
+            record = unpack(self._key.open(Place(*slot, "response", attempt), Sealed(nonce, ciphertext)))
+            found.append((slot, attempt, str(record.content["text"])))
+        return found
+
+    def judged_count(self) -> int:
+        """Number of answers that the panel has judged."""
+        with database_errors(self.file):
+            return int(self._db.execute("SELECT count(*) FROM records WHERE kind = ?", (OPINIONS,)).fetchone()[0])
+
     def outcome_counts(self) -> dict[tuple[str, str | None], int]:
         """Number of slots by (dataset, outcome); outcome None for those not done."""
         with database_errors(self.file):
@@ -238,6 +267,8 @@ class RunStore:
             case Failed():
                 self._keep("failure", change, change.reason)
                 self._settle(EventType.FAILED, change)
+            case Judged():
+                self._judge(change)
             case Noted():
                 self._append(change.type, change.body)
 
@@ -250,15 +281,32 @@ class RunStore:
         self._require_one(asked.rowcount, slot)
 
     def _keep(self, kind: str, change: Answered | Failed, content: Mapping[str, Any]) -> None:
-        slot = change.slot
-        plain = pack(self._last.hash, content, change.score)
-        sealed = self._key.seal(Place(*slot, kind, change.attempt), plain)
+        record = self._record(kind, change.slot, change.attempt, content, change.score)
+        body = {"attempt": change.attempt, "kind": kind, "record": record}
+        self._log(EventType.RECEIVED, change.slot, body)
+
+    def _judge(self, change: Judged) -> None:
+        slot, opinions = change.slot, change.opinions
+        waiting = self._db.execute(
+            "SELECT count(*) FROM items WHERE dataset = ? AND item = ? AND repeat = ? AND outcome = 'unjudged'"
+            " AND NOT EXISTS (SELECT 1 FROM records AS r WHERE r.kind = ?"
+            " AND r.dataset = items.dataset AND r.item = items.item AND r.repeat = items.repeat)",
+            (*slot, OPINIONS),
+        ).fetchone()[0]
+        self._require_one(waiting, slot)
+        record = self._record(OPINIONS, slot, change.attempt, opinions.to_json(), Score(Outcome.UNJUDGED))
+        still_open = sum(finding.verdict is None for finding in opinions.findings())
+        body = {"criteria": len(opinions.names), "open": still_open, "record": record}
+        self._log(EventType.JUDGED, slot, {"attempt": change.attempt, **body})
+
+    def _record(self, kind: str, slot: Slot, attempt: int, content: Mapping[str, Any], score: Score) -> str:
+        """Seal a record into its place; its digest."""
+        sealed = self._key.seal(Place(*slot, kind, attempt), pack(self._last.hash, content, score))
         self._db.execute(
             "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (kind, *slot, change.attempt, sealed.nonce, sealed.ciphertext, sealed.sha256),
+            (kind, *slot, attempt, sealed.nonce, sealed.ciphertext, sealed.sha256),
         )
-        body = {"attempt": change.attempt, "kind": kind, "record": sealed.sha256}
-        self._log(EventType.RECEIVED, slot, body)
+        return sealed.sha256
 
     def _settle(self, kind: EventType, change: Answered | Failed) -> None:
         outcome = score_values(change.score)

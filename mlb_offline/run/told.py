@@ -19,6 +19,7 @@ from mlb_offline.run.bodies import (
     CreatedBody,
     FinishedBody,
     InterruptedBody,
+    JudgedBody,
     ReceivedBody,
     RetriedBody,
     ScoredBody,
@@ -29,6 +30,7 @@ from mlb_offline.run.bodies import (
 )
 from mlb_offline.run.changes import Slot
 from mlb_offline.run.events import Event, EventType
+from mlb_offline.scoring.outcome import Outcome
 
 
 class Settled(NamedTuple):
@@ -59,6 +61,18 @@ class RecordKey(NamedTuple):
     attempt: int
 
 
+class Judgement(NamedTuple):
+    """What the log says of an answer's judging: its event's number, the criteria, and how many are open."""
+
+    seq: int
+    criteria: int
+    open: int
+
+
+OPINIONS = "opinions"
+"""Kind of the record that holds what the judges said of an answer."""
+
+
 @dataclass
 class Told:
     """What the events say, gathered in one pass.
@@ -70,7 +84,8 @@ class Told:
         last: the latest event.
         outcomes: slots with an outcome.
         asked: slot → (number of the latest request's event, requests made).
-        records: what was kept of each answer or failure.
+        records: what was kept of each answer or failure, and of each judging.
+        judged: slots whose answers the panel has judged.
         sessions: the session events in order, with their bodies.
         retries: how many requests had to be repeated.
         finished: when the run finished.
@@ -84,6 +99,7 @@ class Told:
     outcomes: dict[Slot, Settled] = field(default_factory=dict)
     asked: dict[Slot, tuple[int, int]] = field(default_factory=dict)
     records: dict[RecordKey, Kept] = field(default_factory=dict)
+    judged: dict[Slot, Judgement] = field(default_factory=dict)
     sessions: list[tuple[Event, dict[str, Any]]] = field(default_factory=list)
     retries: int = 0
     finished: str | None = None
@@ -113,6 +129,8 @@ class Told:
                 self._receive(event, body)
             case SettledBody():
                 self._settle(event, body)
+            case JudgedBody():
+                self._judge(event, body)
             case _:
                 raise self._impossible(tr("run.created 只能是第一个事件", "only the first event can be run.created"))
 
@@ -141,13 +159,14 @@ class Told:
         self.sessions.append((event, body.model_dump()))
         if isinstance(body, InterruptedBody):
             # Answers that came while the session ended are in the log but not in its count.
-            if body.done > len(self.outcomes):
+            if body.done > len(self.outcomes) or body.judged > len(self.judged):
                 raise self._impossible(tr("完成数多于已有结果", "it counts more outcomes than there are"))
             return
         self.finished = event.at
         if not body.items == len(self.planned) == len(self.outcomes):
             raise self._impossible(tr("日志称已完成，但并非如此", "it says finished, but items are open"))
-        if body.outcomes != Counter(one.outcome for one in self.outcomes.values()):
+        outcomes = Counter(one.outcome for one in self.outcomes.values())
+        if body.outcomes != outcomes or body.judged != len(self.judged):
             raise self._impossible(tr("结果计数与日志不符", "its counts of outcomes are not those of the log"))
 
     def _ask(self, event: Event, body: SentBody | RetriedBody) -> None:
@@ -179,6 +198,18 @@ class Told:
             raise self._impossible(tr("失败条目的计数不对", "a failed item counts otherwise"))
         self._unsettled = None
         self.outcomes[slot] = Settled(event.seq, body.outcome, body.tp, body.fp, body.fn, body.note, body.attempts)
+
+    def _judge(self, event: Event, body: JudgedBody) -> None:
+        self._require_session()
+        settled = self.outcomes.get(body.slot)
+        if settled is None or settled.outcome != Outcome.UNJUDGED or settled.attempts != body.attempt:
+            raise self._impossible(tr("没有待裁判的回答", "there is no such answer to be judged"))
+        if body.slot in self.judged:
+            raise self._impossible(tr("该回答已经裁判过", "the answer was judged already"))
+        if body.open > body.criteria:
+            raise self._impossible(tr("未决的多于判据总数", "more criteria are open than there are"))
+        self.judged[body.slot] = Judgement(event.seq, body.criteria, body.open)
+        self.records[RecordKey(body.slot, OPINIONS, body.attempt)] = Kept(event.seq, body.record, event.previous)
 
     def _open_slot(self, slot: Slot) -> Slot:
         self._require_session()

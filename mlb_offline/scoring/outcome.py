@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """The seven ends an answer can come to. All but ``right``, ``scored`` and ``unjudged`` count as wrong."""
+    """The ends an answer can come to. All but ``right``, ``scored``, ``judged`` and ``unjudged`` count as wrong."""
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -15,7 +15,8 @@ class Outcome(StrEnum):
     UNREADABLE = "unreadable"  # the model answered, but no answer can be made out
     FAILED = "failed"  # the target refused this one request for good
     MISSING = "missing"  # never asked or never answered
-    UNJUDGED = "unjudged"  # needs the judge panel
+    UNJUDGED = "unjudged"  # needs the judges, who have not seen it
+    JUDGED = "judged"  # the judges have seen it: its score is a range, from least to most
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from mlb_offline.benchmark.catalogue import Dataset, Form
 from mlb_offline.benchmark.items import Item
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
-from mlb_offline.scoring.answer_text import Unreadable
+from mlb_offline.scoring.answer_text import Unreadable, after_thinking
 from mlb_offline.scoring.choice import read_choice
 from mlb_offline.scoring.extraction import read_extraction, reference_units
 from mlb_offline.scoring.outcome import Outcome, Score
@@ -26,21 +26,34 @@ def score_response(dataset: Dataset, item: Item, text: str, *, finish_reason: st
 
     Returns:
         RIGHT, WRONG or UNREADABLE for choices; SCORED or UNREADABLE with tp, fp, fn for micro-F1 sets;
-        UNJUDGED for sets that need the judge panel, even where the text is empty.
+        UNJUDGED for sets that need the judge panel, UNREADABLE where there is nothing to judge.
 
     Raises:
         InputError: a dataset scored here and an item without a reference answer.
     """
-    if dataset.metric.judged:
-        return Score(Outcome.UNJUDGED)
-    if item.answer is None:
+    if not dataset.metric.judged and item.answer is None:
         raise _no_reference(item)
     try:
+        if dataset.metric.judged:
+            judged_text(text)
+            return Score(Outcome.UNJUDGED)
         if dataset.form is Form.CHOICE:
             return _score_choice(item, text, finish_reason)
         return _score_units(dataset, item, text, finish_reason)
     except Unreadable as unreadable:
         return score_absent(dataset, item, Outcome.UNREADABLE, note=unreadable.reason)
+
+
+def judged_text(text: str) -> str:
+    """What the judges see of a raw answer: what follows its reasoning, trimmed (rules P1 and P5).
+
+    Raises:
+        Unreadable: nothing but reasoning, or nothing at all, was returned.
+    """
+    shown = after_thinking(text).strip()
+    if not shown:
+        raise Unreadable("empty")
+    return shown
 
 
 def score_absent(dataset: Dataset, item: Item, outcome: Outcome, *, note: str = "") -> Score:

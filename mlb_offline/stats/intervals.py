@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from mlb_offline.benchmark.catalogue import Metric
+from mlb_offline.scoring.judged import SCALE
 from mlb_offline.stats.bounds import (
     Counts,
     betting_lower,
@@ -57,6 +58,8 @@ class Interval:
         high: upper end, at least ``value``.
         n: items behind it.
         method: ``wilson``, ``item-bootstrap`` or ``stratified-bootstrap``.
+        most: the estimate if every verdict that is open were decided in the model's favour; ``value`` counts them
+            against it, ``low`` and ``high`` reach from the one's lower end to the other's upper. None: none is open.
     """
 
     value: float
@@ -64,6 +67,7 @@ class Interval:
     high: float
     n: int
     method: str
+    most: float | None = None
 
 
 def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> Interval:
@@ -96,7 +100,7 @@ def micro_f1_interval(
         ValueError: micro-F1 is undefined (no entity at all) or an argument is out of range.
     """
     stratum = _ratio_stratum(counts)
-    return _bootstrap([(1.0, stratum, seed)], resamples, confidence, "item-bootstrap")
+    return _bootstrap([(1.0, stratum, stratum, seed)], resamples, confidence, "item-bootstrap")
 
 
 def mean_interval(
@@ -120,7 +124,7 @@ def mean_interval(
     shares = [1 / len(parts) for _ in parts] if weights is None else list(weights)
     if not parts or len(shares) != len(parts) or abs(math.fsum(shares) - 1) > 1e-9:
         raise ValueError("weights must fit the datasets and add up to 1")
-    strata = [(share, stratum_of(part), stream(seed, part.dataset)) for share, part in zip(shares, parts, strict=True)]
+    strata = [(share, *strata_of(part), stream(seed, part.dataset)) for share, part in zip(shares, parts, strict=True)]
     return _bootstrap(strata, resamples, CONFIDENCE, "stratified-bootstrap")
 
 
@@ -132,7 +136,7 @@ def sample_interval(sample: DatasetSample, *, seed: int, resamples: int = RESAMP
     """
     if sample.metric is Metric.ACCURACY and sample.repeats == 1:
         return wilson(sum(row[0] * row[2] for row in sample.histogram), sample.n)
-    strata = [(1.0, stratum_of(sample), stream(seed, sample.dataset))]
+    strata = [(1.0, *strata_of(sample), stream(seed, sample.dataset))]
     return _bootstrap(strata, resamples, CONFIDENCE, "item-bootstrap")
 
 
@@ -173,17 +177,23 @@ class Stratum:
         return self.value * share, (1 - self.value) * share
 
 
-def stratum_of(sample: DatasetSample) -> Stratum:
-    """The items of a dataset as gains and sizes.
+def strata_of(sample: DatasetSample) -> tuple[Stratum, Stratum]:
+    """The items of a dataset as gains and sizes, with open verdicts against the model and in its favour; the same
+    items in the same order.
 
     Raises:
-        ValueError: a judged dataset, or one without any value.
+        ValueError: a dataset without any value.
     """
     if sample.metric is Metric.MICRO_F1:
-        return _ratio_stratum([(row[0], row[1], row[2], row[3]) for row in sample.histogram])
-    if sample.metric is not Metric.ACCURACY or not sample.n:
+        stratum = _ratio_stratum([(row[0], row[1], row[2], row[3]) for row in sample.histogram])
+        return stratum, stratum
+    if not sample.n:
         raise ValueError(f"{sample.dataset} has no value")
-    return Stratum(tuple(sorted((row[0], row[1], row[2]) for row in sample.histogram)))
+    if sample.metric.judged:
+        rows = sorted(sample.histogram)
+        return tuple(Stratum(tuple((row[end], SCALE, row[2]) for row in rows)) for end in (0, 1))  # type: ignore[return-value]
+    stratum = Stratum(tuple(sorted((row[0], row[1], row[2]) for row in sample.histogram)))
+    return stratum, stratum
 
 
 def _ratio_stratum(counts: Counts) -> Stratum:
@@ -193,9 +203,10 @@ def _ratio_stratum(counts: Counts) -> Stratum:
 
 
 def _bootstrap(
-    strata: Sequence[tuple[float, Stratum, int]], resamples: int, confidence: float, method: str
+    strata: Sequence[tuple[float, Stratum, Stratum, int]], resamples: int, confidence: float, method: str
 ) -> Interval:
-    """The ends are the k-th smallest and the k-th largest resampled value, k = floor(resamples * (1 - c) / 2)."""
+    """The ends are the k-th smallest resampled value with open verdicts against the model, and the k-th largest with
+    them in its favour; k = floor(resamples * (1 - c) / 2)."""
     import numpy as np
 
     z = _z(confidence)
@@ -203,16 +214,19 @@ def _bootstrap(
     if k < 1:
         raise ValueError(f"{resamples} resamples are too few")
     lows, highs = np.zeros(resamples), np.zeros(resamples)
-    value = below = above = 0.0
-    for weight, stratum, seed in strata:
-        low, high = _resample(stratum, seed, resamples)
+    value = most = below = above = 0.0
+    for weight, least, best, seed in strata:
+        low, high = _resample(least, seed, resamples)
+        high = high if best is least else _resample(best, seed, resamples)[1]
         lows, highs = lows + weight * low, highs + weight * high
-        down, up = stratum.margins(z)
-        value, below, above = value + weight * stratum.value, below + (weight * down) ** 2, above + (weight * up) ** 2
-    n = sum(stratum.n for _, stratum, _ in strata)
+        value, most = value + weight * least.value, most + weight * best.value
+        below, above = below + (weight * least.margins(z)[0]) ** 2, above + (weight * best.margins(z)[1]) ** 2
+    n = sum(least.n for _, least, _, _ in strata)
     low_end = min(float(np.sort(lows)[k - 1]), value - math.sqrt(below))
-    high_end = max(float(np.sort(highs)[resamples - k]), value + math.sqrt(above))
-    return _interval(value, low_end, high_end, n, method)
+    high_end = max(float(np.sort(highs)[resamples - k]), most + math.sqrt(above))
+    interval = _interval(value, low_end, high_end, n, method)
+    most = round(most, DECIMALS)
+    return interval if most <= interval.value else replace(interval, most=most, high=max(interval.high, most))
 
 
 def _resample(stratum: Stratum, seed: int, resamples: int) -> tuple[Floats, Floats]:

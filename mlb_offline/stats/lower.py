@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mlb_offline.benchmark.catalogue import Metric
+from mlb_offline.scoring.judged import SCALE
 from mlb_offline.stats.bounds import (
     ALPHA,
     Counts,
@@ -16,7 +17,8 @@ from mlb_offline.stats.bounds import (
     micro_f1_lower,
     runaways,
 )
-from mlb_offline.stats.sample import DatasetSample
+from mlb_offline.stats.powered import Powered, powered_lower
+from mlb_offline.stats.sample import Audit, DatasetSample
 
 SMALLEST_SIZE_CAP = 8
 """Smallest cap that a policy may set: a perfect answer of 4 entities. Below it most documents would be cut."""
@@ -40,7 +42,7 @@ class Bound:
 
     Attributes:
         low: holds with probability of at least 1 - alpha; in [0, 1], 6 decimals, rounded down.
-        method: ``clopper-pearson``, ``betting``, ``betting-micro-f1`` or ``bonferroni``.
+        method: ``clopper-pearson``, ``betting``, ``betting-micro-f1``, ``prediction-powered`` or ``bonferroni``.
     """
 
     low: float
@@ -51,13 +53,16 @@ def dataset_lower(sample: DatasetSample, *, alpha: float = ALPHA, size_cap: Size
     """Lower bound of one dataset's score.
 
     Single 0/1 answers: Clopper-Pearson. Repeats: betting bound on the items' means. Micro-F1: betting bound with
-    capped sizes, 0 where an answer ran away (``runaway``).
+    capped sizes, 0 where an answer ran away (``runaway``). Judged: from the physician's sample, whatever the judges
+    are worth (``powered``); what the physician left open counts as 否.
 
     Raises:
-        ValueError: the dataset has no value (judged, or no items).
+        ValueError: the dataset has no value (no items), or is judged and has no physician's sample.
     """
-    if sample.metric.judged or not sample.n:
+    if not sample.n or (sample.metric.judged and sample.audit is None):
         raise ValueError(f"{sample.dataset} has no value")
+    if sample.audit is not None:
+        return Bound(_down(powered_lower(_powered(sample.audit), sample.audit.share, alpha)), "prediction-powered")
     if sample.metric is Metric.MICRO_F1:
         cap = size_cap(sample.dataset) * sample.repeats
         return Bound(_down(micro_f1_lower(_counts(sample), alpha=alpha, size_cap=cap)), "betting-micro-f1")
@@ -123,6 +128,11 @@ def runaway(sample: DatasetSample, *, size_cap: SizeCap = default_size_cap) -> R
         return None
     largest = max(fp + fn for _, fp, fn, _ in counts)
     return Runaway(sample.dataset, items, largest, item_cap(sample, size_cap=size_cap))
+
+
+def _powered(audit: Audit) -> list[Powered]:
+    drawn = [Powered(row[0] / SCALE, True, row[1] / SCALE) for row in audit.drawn for _ in range(row[-1])]
+    return drawn + [Powered(row[0] / SCALE, False) for row in audit.others for _ in range(row[-1])]
 
 
 def _counts(sample: DatasetSample) -> Counts:

@@ -13,7 +13,15 @@ Param = str | int | float
 
 _TEXTS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "no-judge": ("无裁判模型，该数据集无法评定", "not evaluable: no judge"),
+        "no-judge": ("尚未经裁判，该数据集无法评定", "not evaluable: no judge has seen the answers"),
+        "no-physician-sample": (
+            "{dataset} 无医生对随机抽样的标注：仅凭裁判不能判定",
+            "{dataset}: no physician has labelled a random sample, and judges alone certify nothing",
+        ),
+        "physician-sample-open": (
+            "{dataset} 的医生抽样中有 {items} 题尚有未决判据",
+            "{dataset}: {items} items of the physician's sample have criteria that are open",
+        ),
         "no-items": ("没有条目", "there are no items"),
         "no-entities": ("参考答案与回答中均无任何实体", "neither references nor answers hold any entity"),
         "unknown-metric": ("未知指标“{metric}”", "unknown metric {metric}"),

@@ -5,15 +5,18 @@ An item is the unit everywhere: its repeats are added up before anything is esti
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mlb_offline.benchmark.catalogue import Dataset, Metric
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
+from mlb_offline.scoring.judged import SCALE, EthicsWeights, Range, score_range, verdicts_of
 from mlb_offline.scoring.outcome import Outcome
+from mlb_offline.stats.powered import SMALLEST_SHARE
 
 Row = tuple[int, ...]
 
@@ -21,6 +24,8 @@ _POSSIBLE: Mapping[Metric, frozenset[Outcome]] = {
     Metric.ACCURACY: frozenset({Outcome.RIGHT, Outcome.WRONG}),
     Metric.MICRO_F1: frozenset({Outcome.SCORED}),
 }
+_JUDGED = frozenset({Outcome.JUDGED, Outcome.UNJUDGED})
+_WIDTH = {Metric.ACCURACY: 3, Metric.MICRO_F1: 4}
 _ABSENT = frozenset({Outcome.UNREADABLE, Outcome.FAILED, Outcome.MISSING})
 _LARGEST = 2**53 - 1
 
@@ -53,6 +58,46 @@ class Answer(Protocol):
         """Units only in the reference."""
         ...
 
+    @property
+    def judges(self) -> str:
+        """What the judges make of each criterion (``scoring.judged``); empty unless it was judged."""
+        ...
+
+    @property
+    def physicians(self) -> str:
+        """What a physician does; empty where none has looked at it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A physician's labels on a random sample of a judged dataset's items, all criteria of each.
+
+    Attributes:
+        share: the chance with which each item was drawn, apart from all others, in (0, 1].
+        drawn: sorted rows (judges' score, least and most score by the physician, items), in millionths, none twice.
+        others: sorted rows (judges' score, items) of the items that were not drawn.
+    """
+
+    share: float
+    drawn: tuple[Row, ...]
+    others: tuple[Row, ...]
+
+    @property
+    def n(self) -> int:
+        """Items, drawn or not."""
+        return sum(row[-1] for row in (*self.drawn, *self.others))
+
+    @property
+    def labelled(self) -> int:
+        """Items drawn."""
+        return sum(row[-1] for row in self.drawn)
+
+    @property
+    def still_open(self) -> int:
+        """Items drawn of which the physician left something open."""
+        return sum(row[-1] for row in self.drawn if row[1] < row[2])
+
 
 @dataclass(frozen=True)
 class DatasetSample:
@@ -65,7 +110,10 @@ class DatasetSample:
         n: items in this run, missing and failed ones included.
         tally: answers (items times repeats) by outcome value; outcomes that never occurred may be absent.
         histogram: sorted rows, none twice. Accuracy: (right answers, answers, items). Micro-F1: (TP, FP, FN,
-            items), each summed over an item's repeats. Judged datasets: none.
+            items), each summed over an item's repeats. Judged datasets: (least, most, items), the scores that an
+            item's answers can have, on average over its repeats, in millionths; they differ where verdicts are open.
+        audit: a physician's sample of a judged dataset; None where there is none.
+        criteria: of a judged dataset, how many criteria bear each mark of the judges; empty elsewhere.
 
     Raises:
         InputError: counts are negative, unsorted or contradict each other.
@@ -77,6 +125,8 @@ class DatasetSample:
     n: int
     tally: Mapping[str, int]
     histogram: tuple[Row, ...] = ()
+    audit: Audit | None = None
+    criteria: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -94,38 +144,100 @@ class DatasetSample:
         return sum(self.tally.values()) // self.n if self.n else 1
 
 
-def sample_of(dataset: Dataset, answers: Iterable[Answer]) -> DatasetSample:
+def sample_of(
+    dataset: Dataset,
+    answers: Iterable[Answer],
+    *,
+    weights: EthicsWeights | None = None,
+    share: float | None = None,
+    drawn: Callable[[str], bool] = lambda _: False,
+) -> DatasetSample:
     """Count the answers of one dataset.
 
     Args:
         dataset: whose answers they are.
         answers: one for each item and repeat, in any order; missing ones too.
+        weights: of the qualities of the ethics sets.
+        share: of the physician's sample; None where there is none.
+        drawn: whether an item belongs to it.
 
     Raises:
         InputError: items differ in the number of their answers, or an outcome does not fit the metric.
     """
-    tally: Counter[str] = Counter()
-    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0])  # right, answers, tp, fp, fn
+    by_item: dict[str, list[Answer]] = defaultdict(list)
     for answer in answers:
-        tally[answer.outcome.value] += 1
-        parts = (answer.outcome is Outcome.RIGHT, 1, answer.tp, answer.fp, answer.fn)
-        sums[answer.item] = [total + int(part) for total, part in zip(sums[answer.item], parts, strict=True)]
-    columns = {Metric.ACCURACY: slice(0, 2), Metric.MICRO_F1: slice(2, 5)}.get(dataset.metric)
-    rows: Counter[Row] = Counter(tuple(row[columns]) for row in sums.values()) if columns else Counter()
-    if len({row[1] for row in sums.values()}) > 1:
+        by_item[answer.item].append(answer)
+    if len({len(group) for group in by_item.values()}) > 1:
         raise InputError(
             tr("各条目的作答次数不同", "items differ in the number of their answers"),
             field=dataset.id,
             remedy=tr("补全运行", "complete the run"),
         )
+    every = [answer for group in by_item.values() for answer in group]
+    tally = Counter(answer.outcome.value for answer in every)
+    marks = Counter(mark for answer in every for mark in answer.judges)
+    audit = None if share is None else _audit(dataset.metric, by_item, weights, share, drawn)
     return DatasetSample(
         dataset=dataset.id,
         metric=dataset.metric,
         official_n=dataset.n,
-        n=len(sums),
+        n=len(by_item),
         tally={outcome.value: tally[outcome.value] for outcome in Outcome},
-        histogram=tuple(sorted((*row, items) for row, items in rows.items())),
+        histogram=_counted(_row(dataset.metric, group, weights) for group in by_item.values()),
+        audit=audit,
+        criteria={mark: marks[mark] for mark in "ynda"} if dataset.metric.judged else {},
     )
+
+
+def _counted(rows: Iterable[Row]) -> tuple[Row, ...]:
+    return tuple(sorted((*row, items) for row, items in Counter(rows).items()))
+
+
+def _row(metric: Metric, answers: Sequence[Answer], weights: EthicsWeights | None) -> Row:
+    if metric is Metric.ACCURACY:
+        return sum(answer.outcome is Outcome.RIGHT for answer in answers), len(answers)
+    if metric is Metric.MICRO_F1:
+        return tuple(sum(getattr(answer, name) for answer in answers) for name in ("tp", "fp", "fn"))
+    return _mean(_range(metric, answer, weights, answer.physicians) for answer in answers)
+
+
+def _range(metric: Metric, answer: Answer, weights: EthicsWeights | None, physicians: str) -> Range:
+    """What an answer scores: nothing where there is none, anything while nobody has judged it."""
+    if answer.outcome is Outcome.UNJUDGED:
+        return Range(0.0, 1.0)
+    if answer.outcome is not Outcome.JUDGED:
+        return Range(0.0, 0.0)
+    return score_range(metric, verdicts_of(answer.judges, physicians), weights)
+
+
+def _mean(ranges: Iterable[Range]) -> tuple[int, int]:
+    low, high = (math.fsum(ends) / len(ends) for ends in zip(*ranges, strict=True))
+    return round(low * SCALE), round(high * SCALE)
+
+
+def _audit(
+    metric: Metric,
+    by_item: Mapping[str, Sequence[Answer]],
+    weights: EthicsWeights | None,
+    share: float,
+    drawn: Callable[[str], bool],
+) -> Audit:
+    labelled, others = [], []
+    for item, group in by_item.items():
+        # What the judges say alone: the bound sets it against the physician's labels.
+        judged = sum(_mean(_range(metric, answer, weights, "") for answer in group)) // 2
+        if drawn(item):
+            labelled.append((judged, *_mean(_settled(metric, answer, weights) for answer in group)))
+        else:
+            others.append((judged,))
+    return Audit(share, _counted(labelled), _counted(others))
+
+
+def _settled(metric: Metric, answer: Answer, weights: EthicsWeights | None) -> Range:
+    """What the physician's labels alone say of an answer; whatever is not labelled is open."""
+    if answer.outcome is not Outcome.JUDGED:
+        return _range(metric, answer, weights, "")
+    return score_range(metric, verdicts_of("d" * len(answer.judges), answer.physicians), weights)
 
 
 Problem = tuple[str, str, str] | None
@@ -148,25 +260,31 @@ def _tally_problem(sample: DatasetSample) -> Problem:
     answers = sum(sample.tally.values())
     if (answers % sample.n if sample.n else answers) or (sample.n and not answers):
         return "tally", f"{answers} 个回答不是 {sample.n} 的倍数", f"{answers} answers for {sample.n} items"
-    possible = _POSSIBLE.get(sample.metric, frozenset({Outcome.UNJUDGED})) | _ABSENT
+    possible = _POSSIBLE.get(sample.metric, _JUDGED) | _ABSENT
     strange = sorted(key for key, count in sample.tally.items() if count and key not in possible)
     if strange:
         return "tally", f"结果与指标不符：{strange}", f"outcomes that the metric cannot have: {strange}"
     return None
 
 
+def _rows_problem(field: str, rows: tuple[Row, ...], width: int) -> Problem:
+    if not all(isinstance(row, tuple) and len(row) == width and _counts(row) and row[-1] for row in rows):
+        return field, f"每行应为 {width} 个非负整数", f"a row is {width} integers of at least 0"
+    if list(rows) != sorted({row[:-1]: row for row in rows}.values()):
+        return field, "行应有序且不重复", "rows must be sorted, none twice"
+    return None
+
+
 def _histogram_problem(sample: DatasetSample) -> Problem:
     rows = sample.histogram
-    width = {Metric.ACCURACY: 3, Metric.MICRO_F1: 4}.get(sample.metric)
-    if width is None:
-        return ("histogram", "裁判数据集不应有直方图", "a judged dataset has no histogram") if rows else None
-    if not all(isinstance(row, tuple) and len(row) == width and _counts(row) and row[-1] for row in rows):
-        return "histogram", f"每行应为 {width} 个非负整数", f"a row is {width} integers of at least 0"
-    if list(rows) != sorted({row[:-1]: row for row in rows}.values()):
-        return "histogram", "行应有序且不重复", "rows must be sorted, none twice"
+    problem = _rows_problem("histogram", rows, _WIDTH.get(sample.metric, 3))
+    if problem is not None:
+        return problem
     if sum(row[-1] for row in rows) != sample.n:
         return "histogram", f"条目数之和不等于 {sample.n}", f"items do not add up to {sample.n}"
-    return _accuracy_problem(sample) if sample.metric is Metric.ACCURACY else None
+    if sample.metric is Metric.ACCURACY:
+        return _accuracy_problem(sample)
+    return _judged_problem(sample) if sample.metric.judged else None
 
 
 def _accuracy_problem(sample: DatasetSample) -> Problem:
@@ -175,4 +293,25 @@ def _accuracy_problem(sample: DatasetSample) -> Problem:
         return "histogram", "作对次数或作答次数有误", "right answers exceed answers, or answers differ"
     if sum(row[0] * row[2] for row in rows) != sample.tally.get(Outcome.RIGHT, 0):
         return "histogram", "与正确数不符", "right answers differ from the tally"
+    return None
+
+
+def _judged_problem(sample: DatasetSample) -> Problem:
+    if any(not row[0] <= row[1] <= SCALE for row in sample.histogram):
+        return "histogram", "得分范围有误", "a range of scores is none"
+    answers, judged = sum(sample.tally.values()), sample.tally.get(Outcome.JUDGED, 0)
+    came = judged + sample.tally.get(Outcome.UNJUDGED, 0)
+    most = sum(row[1] * row[2] for row in sample.histogram)
+    if answers and most > came * sample.n / answers * SCALE + sample.n:
+        return "histogram", "得分高于已有回答所能得", "scores are higher than the answers that came can have"
+    audit = sample.audit
+    if audit is None:
+        return None
+    problem = _rows_problem("audit", audit.drawn, 4) or _rows_problem("audit", audit.others, 2)
+    if problem is not None:
+        return problem
+    fits = all(row[0] <= SCALE and row[1] <= row[2] <= SCALE for row in audit.drawn)
+    fits = fits and all(row[0] <= SCALE for row in audit.others) and audit.n == sample.n
+    if not fits or not SMALLEST_SHARE <= audit.share <= 1 or (audit.share == 1 and audit.others):
+        return "audit", "医生抽样有误", "the physician's sample is none of these items"
     return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mlb_offline.benchmark.catalogue import DATASETS, DIMENSIONS, Metric
 from mlb_offline.errors import UsageError
 from mlb_offline.language import tr
+from mlb_offline.scoring.outcome import Outcome
 from mlb_offline.stats.bounds import micro_f1
 from mlb_offline.stats.intervals import Interval, mean_interval, sample_interval
 from mlb_offline.stats.reasons import Reason
@@ -144,10 +145,10 @@ def _of_catalogue(name: str, sample: DatasetSample) -> bool:
 
 def evaluable_reason(sample: DatasetSample) -> Reason | None:
     """Why a dataset has no figure; None where it has one."""
-    if sample.metric.judged:
-        return Reason("no-judge")
     if not sample.n:
         return Reason("no-items")
+    if sample.tally.get(Outcome.UNJUDGED, 0) and not sample.tally.get(Outcome.JUDGED, 0):
+        return Reason("no-judge")
     if sample.metric is Metric.MICRO_F1 and micro_f1([(r[0], r[1], r[2], r[3]) for r in sample.histogram]) is None:
         return Reason("no-entities")
     return None

@@ -19,7 +19,14 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads ELF files
 def test_libraries_are_found_at_all() -> None:
     assert len(packages()) > 30
     packages_with_libraries = {library.package for library in FOUND.values()}
-    assert packages_with_libraries >= {"aiohttp", "cryptography", "llama-cpp-python", "numpy", "pydantic-core"}
+    assert packages_with_libraries >= {
+        "aiohttp",
+        "cryptography",
+        "llama-cpp-python",
+        "numpy",
+        "onnxruntime",
+        "pydantic-core",
+    }
     assert len(FOUND) > 30
 
 

@@ -12,11 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 USERS = ("65532:65532", "12345:999")
 SCRIPT = "../media/mlb-offline.sh"
 WHEELHOUSE = "build/wheelhouse/amd64/requirements.txt"
 """The wheels that the image under test was built from; make is to leave them, whatever was edited since."""
+LOCKED = ("--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")
+LOCKED += ("--security-opt", "no-new-privileges")
+
+one_user = pytest.mark.parametrize("hospital", USERS[:1], indirect=True)
 
 
 def put_script(media: Path, version: str = "test") -> None:
@@ -86,6 +92,13 @@ class Hospital:
             yield name
         finally:
             subprocess.run([*self.engine, "stop", "--time", "5", name], capture_output=True, timeout=60)
+
+
+def put_annotations(file: Path, most: int = 24) -> None:
+    """A labelled set for ``judge calibrate``: the first criteria of the test part in natural proportion."""
+    source = REPOSITORY / "tests" / "data" / "judge" / "natural.jsonl"
+    file.write_text("".join(source.read_text(encoding="utf-8").splitlines(keepends=True)[:most]), encoding="utf-8")
+    file.chmod(0o644)
 
 
 def outside(*words: object) -> Done:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from compare_images import exported
-from image_world import REPOSITORY, SCRIPT, USERS, WHEELHOUSE, Done, Hospital, outside
+from image_world import LOCKED, REPOSITORY, SCRIPT, WHEELHOUSE, Done, Hospital, one_user, outside, put_annotations
 from release import take_inventory
 
 from mlb_offline.airgap.modes import Mode
@@ -28,10 +28,6 @@ from mlb_offline.demo.scripted import scripted_server
 
 LIMIT = 700 * 10**6
 """Bytes that the image may have, unpacked."""
-
-one_user = pytest.mark.parametrize("hospital", USERS[:1], indirect=True)
-LOCKED = ("--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")
-LOCKED += ("--security-opt", "no-new-privileges")
 
 
 def verified(hospital: Hospital, name: str) -> dict[str, Any]:
@@ -255,9 +251,25 @@ def test_it_holds_nothing_that_the_evaluator_does_not_need(
     assert not [name for name, member in files.items() if member.isreg() and member.mode & 0o6000]  # setuid, setgid
     packages = {name.split("site-packages/")[1].split("/")[0] for name in files if "site-packages/" in name}
     assert not packages & {"pip", "setuptools", "wheel", "pytest", "fastapi", "uvicorn", "gguf", "requests"}
-    assert {"mlb_offline", "llama_cpp", "aiohttp", "cryptography"} <= packages
+    assert {"mlb_offline", "llama_cpp", "onnxruntime", "aiohttp", "cryptography"} <= packages
+    assert not packages & {"google", "flatbuffers", "packaging", "sympy"}  # for onnxruntime's tools, which are left out
+    engines = {Path(name).name for name in files if "/onnxruntime/capi/" in name and ".so" in name}
+    assert engines == {
+        "libonnxruntime_providers_shared.so",
+        "onnxruntime_pybind11_state.cpython-311-x86_64-linux-gnu.so",
+    }
     assert not [name for name in files if name.startswith(("var/lib/apt/lists/", "var/cache/apt/"))]
     assert not [name for name in files if name.endswith((".key.json", ".key.pem"))]
+
+
+def test_it_holds_the_embedded_judges_with_their_signed_list_their_cards_and_not_what_they_learned_from(
+    files: dict[str, tarfile.TarInfo],
+) -> None:
+    models = "opt/mlb-offline/models/"
+    held = {name.removeprefix(models) for name in files if name.startswith(models)}
+    judges = {f"mlb-judge-{name}" for name in ("a.gguf", "a.md", "a.svg", "b.onnx", "b.md", "b.svg")}
+    assert judges | {"MANIFEST.json", "MANIFEST.json.sig", "README.md", "MEASURED.md"} <= held
+    assert not [name for name in held if name.startswith("src")]
 
 
 def test_its_native_code_runs_on_any_processor_of_its_kind(files: dict[str, tarfile.TarInfo]) -> None:
@@ -351,21 +363,34 @@ class Sockets:
         return [(pid, call) for _, pid, call in sorted(calls)]
 
 
+def sockets_of(hospital: Hospital, strace: list[str], *words: str) -> Sockets:
+    """What the image's processes opened in a command of the script that ended well."""
+    environment = hospital.environment | {"MLB_ENGINE": shlex.join(strace)}
+    command = ["sh", SCRIPT, *words]
+    done = subprocess.run(command, cwd=hospital.folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    seen = Sockets(hospital.base / "trace")
+    print(f"\nstrace: {len(seen.inside)} processes and threads of the image opened {len(seen.opened_inside)} sockets")
+    # Whoever opened it: the engine itself brings up the loopback, and talks to systemd.
+    assert set(seen.opened) <= {"AF_UNIX", "AF_NETLINK"}
+    return seen
+
+
 @one_user
 def test_strace_of_every_process_of_the_container_shows_no_network_socket(
     hospital: Hospital, strace: list[str]
 ) -> None:
-    command = ["sh", SCRIPT, "demo", "--out", "demo"]
-    environment = hospital.environment | {"MLB_ENGINE": shlex.join(strace)}
-    done = subprocess.run(command, cwd=hospital.folder, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    seen = Sockets(hospital.base / "trace")
-    opened = len(seen.opened_inside)
-    print(f"\nstrace: {len(seen.inside)} processes and threads of the image opened {opened} sockets, all of them Unix")
+    seen = sockets_of(hospital, strace, "demo", "--out", "demo")
     assert len(seen.inside) > 10
     assert set(seen.opened_inside) == {"AF_UNIX"}
-    # Whoever opened it: the engine itself brings up the loopback, and talks to systemd.
-    assert set(seen.opened) <= {"AF_UNIX", "AF_NETLINK"}
+
+
+@one_user
+def test_strace_of_the_judges_engines_shows_no_socket_at_all(hospital: Hospital, strace: list[str]) -> None:
+    put_annotations(hospital.folder / "set.jsonl")
+    seen = sockets_of(hospital, strace, "judge", "calibrate", "--set", "set.jsonl")
+    assert len(seen.inside) > 1  # the process, and threads of the engines
+    assert seen.opened_inside == []
 
 
 @one_user

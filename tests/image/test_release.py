@@ -85,13 +85,16 @@ def test_its_bill_of_materials_is_valid_and_names_what_is_in_the_image(release: 
     components = json.loads(text)["components"]
     purls = {one.get("purl", "").partition("@")[0] for one in components}
     assert {"pkg:deb/debian/python3-minimal", "pkg:deb/debian/libgomp1", "pkg:pypi/cryptography"} <= purls
+    assert "pkg:pypi/onnxruntime" in purls
+    assert not purls & {"pkg:pypi/protobuf", "pkg:pypi/flatbuffers", "pkg:pypi/packaging"}  # taken out of the image
     assert {"libllama.so", "libggml-base.so", "libggml-cpu-haswell.so"} <= {one["name"] for one in components}
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text.replace('"CycloneDX"', '"Else"')) is not None
 
 
 def test_checksums_of_models_and_bundles_are_those_of_the_image(release: Path, engine: list[str], image: str) -> None:
     lines = (release / "MODELS-AND-BUNDLES.sha256").read_text()
-    assert "/opt/mlb-offline/models/mlb-tiny-random.gguf" in lines
+    for name in ("mlb-judge-a.gguf", "mlb-judge-b.onnx", "mlb-tiny-random.gguf"):
+        assert f"/opt/mlb-offline/models/{name}" in lines
     flags = os.environ.get("MLB_FLAGS", "").split()
     command = [
         *engine,

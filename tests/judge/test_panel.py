@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlb_offline.benchmark.catalogue import DATASETS
-from mlb_offline.benchmark.items import EvaluationPoint, Item
-from mlb_offline.judge.panel import Finding, find, score
-from mlb_offline.judge.protocol import criteria_of
+from mlb_offline.judge.panel import Finding, Opinions, find
 from mlb_offline.scoring.judged import Verdict
 
 
@@ -36,32 +33,24 @@ def test_without_a_judge_nothing_is_found() -> None:
         find(())
 
 
-def item(dataset: str) -> Item:
-    points = [EvaluationPoint(topic="诊断", point=f"点{n}") for n in range(4)] if dataset == "MADiagnosis" else []
-    told = {"id": "x", "specialty": "", "question": "问", "source": "s", "licence": "l", "reviewed_by": "none"}
-    return Item(**told, evaluation_points=points)
+def test_the_marks_of_an_answer_say_what_the_judges_make_of_each_criterion() -> None:
+    opinions = Opinions(("r1", "r2", "q1", "q2"), ((0.9, 0.1, 0.9, None), (0.8, 0.2, 0.1, 0.9)))
+    assert opinions.marks == "ynda"
+    assert [one.verdict for one in opinions.findings({"q2": True, "r1": False})] == [False, False, None, True]
+    assert Opinions.from_json(opinions.to_json()) == opinions
 
 
 @pytest.mark.parametrize(
-    ("dataset", "verdicts", "range_"),
+    ("names", "said"),
     [
-        ("MADiagnosis", (True, False, None, True), (0.5, 0.75)),
-        ("GeneralSafety", (None,), (0.0, 1.0)),
-        ("GeneralSafety", (True,), (1.0, 1.0)),
-        ("MAEthic", (False, None, True, True, False, False), (0.0, 0.7)),
-        ("MACompliance", (False, False, True, None, False, True), (0.5, 0.8)),
+        ((), ((),)),
+        (("a",), ()),
+        (("a", "a"), ((0.1, 0.2),)),
+        (("a",), ((0.1, 0.2),)),
+        (("a",), ((1.1,),)),
+        (("a",), ((float("nan"),),)),
     ],
 )
-def test_an_answer_is_scored_by_the_rule_of_its_dataset(
-    dataset: str, verdicts: tuple[Verdict, ...], range_: tuple[float, float]
-) -> None:
-    criteria = criteria_of(DATASETS[dataset], item(dataset), "答")
-    assert score(DATASETS[dataset], criteria, verdicts) == pytest.approx(range_)
-
-
-def test_a_verdict_too_few_or_a_dataset_that_is_not_judged_is_an_error() -> None:
-    criteria = criteria_of(DATASETS["MAEthic"], item("MAEthic"), "答")
-    with pytest.raises(ValueError, match="zip"):
-        score(DATASETS["MAEthic"], criteria, [True])
-    with pytest.raises(ValueError, match="not judged"):
-        score(DATASETS["CMExam"], [], [])
+def test_opinions_that_are_none_are_refused(names: tuple[str, ...], said: tuple[tuple[float, ...], ...]) -> None:
+    with pytest.raises(ValueError, match="no opinions"):
+        Opinions(names, said)

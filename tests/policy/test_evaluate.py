@@ -13,7 +13,7 @@ from mlb_offline.benchmark.catalogue import DATASETS, Metric
 from mlb_offline.policy.evaluate import PolicyOutcome, evaluate
 from mlb_offline.policy.model import Policy, load_policy, parse_policy
 from mlb_offline.stats.reasons import Reason
-from mlb_offline.stats.sample import DatasetSample
+from mlb_offline.stats.sample import Audit, DatasetSample
 from mlb_offline.stats.summary import Summary, summarise
 
 APPROVED = '[[approvers]]\nname = "NAME"\nrole = "ROLE"\ndate = 2026-01-31\n'
@@ -82,6 +82,51 @@ STATES = {
 SETS = {"CMExam": ["CMExam", "MAExam", "MASafety"], "MAEthic": ["MAEthic", "MACompliance", "GeneralSafety"]}
 
 
+def unjudged(name: str) -> DatasetSample:
+    row = DATASETS[name]
+    return DatasetSample(name, row.metric, row.n, row.n, {"unjudged": row.n}, ((0, 1_000_000, row.n),))
+
+
+def audited(name: str, share: float, drawn: tuple[int, int, int, int], others: tuple[int, int]) -> DatasetSample:
+    """Items of which one row was labelled and one was not, all judged as the rows say."""
+    row, n = DATASETS[name], drawn[-1] + others[-1]
+    rows = sorted({(drawn[1], drawn[2]): drawn[3], (others[0], others[0]): others[1]}.items())
+    if (drawn[1], drawn[2]) == (others[0], others[0]):
+        rows = [((others[0], others[0]), n)]
+    histogram = tuple((*ends, items) for ends, items in rows)
+    audit = Audit(share, (drawn,), (others,))
+    return DatasetSample(name, row.metric, row.n, n, {"judged": n}, histogram, audit)
+
+
+def test_judges_alone_meet_no_gate() -> None:
+    row = DATASETS["MAEthic"]
+    alone = DatasetSample("MAEthic", row.metric, 200, 200, {"judged": 200}, ((1_000_000, 1_000_000, 200),))
+    (gate,) = verdict(policy(("dataset", "MAEthic", 0.1, "fail")), summary(alone)).gates
+    assert (gate.outcome, gate.value, gate.bound) == ("not evaluable", 1.0, None)
+    assert gate.reason == Reason("no-physician-sample", {"dataset": "MAEthic"})
+
+
+def test_a_judged_gate_rests_on_the_physicians_sample() -> None:
+    good = audited("MAEthic", 0.5, (1_000_000, 1_000_000, 1_000_000, 100), (1_000_000, 100))
+    (gate,) = verdict(policy(("dataset", "MAEthic", 0.8, "fail")), summary(good)).gates
+    assert (gate.outcome, gate.method) == ("pass", "prediction-powered")
+    flattered = audited("MAEthic", 0.5, (1_000_000, 0, 0, 100), (1_000_000, 100))
+    (gate,) = verdict(policy(("dataset", "MAEthic", 0.3, "fail")), summary(flattered)).gates
+    assert (gate.outcome, gate.value) == ("fail", 0.5), "what the judges say of the others helps nothing"
+
+
+@pytest.mark.parametrize(("count_as", "expected"), [("not-evaluable", "not evaluable"), ("wrong", "fail")])
+def test_what_the_physician_left_open_is_not_evaluable_or_wrong_as_the_policy_says(
+    count_as: str, expected: str
+) -> None:
+    left = audited("MAEthic", 0.5, (1_000_000, 0, 1_000_000, 100), (1_000_000, 100))
+    asked = policy(("dataset", "MAEthic", 0.5, "fail"), extra=f'[disputes]\ncount_as = "{count_as}"\n')
+    outcome = verdict(asked, summary(left))
+    assert outcome.verdict == expected
+    if expected == "not evaluable":
+        assert outcome.gates[0].reason == Reason("physician-sample-open", {"dataset": "MAEthic", "items": 100})
+
+
 @pytest.mark.parametrize("states", list(itertools.combinations_with_replacement(STATES, 3)))
 def test_verdict_matrix(states: tuple[str, ...]) -> None:
     gates = []
@@ -89,7 +134,7 @@ def test_verdict_matrix(states: tuple[str, ...]) -> None:
         kind, minimum, on_fail = STATES[state]
         gates.append(("dataset", SETS[kind][place], minimum, on_fail))
     samples = [accuracy(name, DATASETS[name].n - 2, DATASETS[name].n) for name in SETS["CMExam"]]
-    samples += [DatasetSample(n, DATASETS[n].metric, 200, 200, {"unjudged": 200}) for n in SETS["MAEthic"]]
+    samples += [unjudged(n) for n in SETS["MAEthic"]]
     found = summary(*samples)
     if "miss-fail" in states:
         expected = "fail"
@@ -158,7 +203,7 @@ def test_a_run_with_nothing_in_it_never_passes() -> None:
 
 
 def test_judged_datasets_are_not_evaluable_for_want_of_a_judge() -> None:
-    judged = DatasetSample("MAEthic", DATASETS["MAEthic"].metric, 200, 200, {"unjudged": 200})
+    judged = unjudged("MAEthic")
     outcome = verdict(policy(("dataset", "MAEthic", 0.1, "fail")), summary(judged))
     assert outcome.gates[0].reason == Reason("no-judge")
 
@@ -187,11 +232,7 @@ def test_a_dimension_gate_needs_every_dataset_with_its_own_minimum() -> None:
 
 
 def test_dimensions_and_the_whole_with_judged_datasets_are_not_evaluable() -> None:
-    judged = [
-        DatasetSample(name, row.metric, row.n, row.n, {"unjudged": row.n})
-        for name, row in DATASETS.items()
-        if row.metric.judged
-    ]
+    judged = [unjudged(name) for name, row in DATASETS.items() if row.metric.judged]
     asked = policy(("dimension", "SmartCare", 0.5, "fail"), ("overall", "overall", 0.5, "fail"))
     outcome = verdict(asked, summary(*judged))
     codes = [gate.reason.code for gate in outcome.gates if gate.reason]
@@ -294,12 +335,12 @@ def test_critical_outcomes_are_counted(unreadable: int, expected: str) -> None:
 
 
 def test_a_critical_rule_over_nothing_too_little_or_judged_sets_is_not_evaluable() -> None:
-    judged = DatasetSample("MAEthic", DATASETS["MAEthic"].metric, 200, 200, {"unjudged": 200})
+    judged = unjudged("MAEthic")
     cases = [
         ('dataset = "MASafety"', "no-items"),
         ('dataset = "MAExam"', "below-minimum-n"),
-        ('dataset = "MAEthic"', "no-judge"),
-        ('dataset = "MAEthic"\nitems = ["a"]', "no-judge"),
+        ('dataset = "MAEthic"', "judges-alone"),
+        ('dataset = "MAEthic"\nitems = ["a"]', "judges-alone"),
     ]
     for rule, why in cases:
         found = summary(GOOD, judged, accuracy("MAExam", 10, 10))

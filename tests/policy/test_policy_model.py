@@ -133,7 +133,7 @@ FAULTS = [
     (HEAD + '[[critical]]\ndataset = "CMExam"\noutcomes = ["missing"]\n', "critical.0", 3),
     (HEAD + '[[critical]]\ndataset = "CMeEE"\noutcomes = ["wrong", "missing"]\n', "critical.0", 3),
     (HEAD + '[[critical]]\ndataset = "CMeEE"\noutcomes = ["wrong", "failed"]\n', "critical.0", 3),
-    (HEAD + '[[critical]]\ndataset = "MAEthic"\noutcomes = ["unreadable"]\n', "critical.0", 3),
+    (HEAD + '[[critical]]\ndataset = "MAEthic"\noutcomes = ["wrong"]\n', "critical.0", 3),
     (HEAD + '[[critical]]\ndataset = "CMExam"\nmax_count = 100\n', "critical.0", 3),
     (HEAD + "[weights.datasets]\nCMexam = 1\n", "weights", 3),
     (HEAD + "[weights.dimensions]\nCMExam = 1\n", "weights", 3),

@@ -17,6 +17,7 @@ import rfc8785
 from egress_cases import IMAGE, egress_of
 
 from mlb_offline.benchmark.catalogue import DATASETS, Metric
+from mlb_offline.judge.panel import Opinions
 from mlb_offline.policy.model import Policy, load_policy, parse_policy
 from mlb_offline.report.build import sign
 from mlb_offline.report.data import ReportData, parse
@@ -69,15 +70,52 @@ def outcome_of(dataset: str, number: int, repeat: int = 0) -> ItemOutcome:
     kind, tp, fp, fn = Outcome.RIGHT, 0, 0, 0
     turn = number % 12
     metric = DATASETS[dataset].metric
-    if metric.judged:
-        kind = Outcome.UNJUDGED
-    elif turn in {9, 10, 11}:
+    if turn in {9, 10, 11}:
         kind = {9: Outcome.UNREADABLE, 10: Outcome.FAILED, 11: Outcome.WRONG}[turn]
     if metric is Metric.MICRO_F1:
         kind = Outcome.SCORED if kind in {Outcome.RIGHT, Outcome.WRONG} else kind
         tp, fp, fn = (turn % 4 + 2, turn % 3, turn % 2) if kind is Outcome.SCORED else (0, 0, 4)
     digest = hashlib.sha256(item.encode()).hexdigest()[:16]
-    return ItemOutcome(dataset, item, digest, repeat, kind, tp, fp, fn, "")
+    opinions = None
+    if metric.judged and kind in {Outcome.RIGHT, Outcome.WRONG}:
+        kind, opinions = Outcome.JUDGED, opinions_of(metric, number + repeat)
+    return ItemOutcome(dataset, item, digest, repeat, kind, tp, fp, fn, "", opinions)
+
+
+def opinions_of(metric: Metric, turn: int) -> Opinions:
+    """A fixed pattern of agreement, dispute and abstention; risks seldom."""
+    names = {Metric.JUDGE_SAFETY: ("safe",), Metric.JUDGE_ETHICS: ("r1", "r2", "q1", "q2", "q3", "q4")}
+    chosen = names.get(metric, ("001", "002", "003", "004"))
+    said: list[tuple[float, float | None]] = []
+    for place, name in enumerate(chosen):
+        pattern = (turn * 5 + place * 7) % 23
+        yes = pattern > 20 if name.startswith("r") else pattern > 6
+        a = 0.9 if yes else 0.1
+        said.append((a, None if pattern == 3 else 1 - a if pattern in {5, 11} else a))
+    return Opinions(chosen, tuple(zip(*said, strict=True)))
+
+
+JUDGES = [
+    {
+        "asked": {"small/2": "11" * 32},
+        "calibration": {"points": {"scale": 0.7, "shift": 0.4}},
+        "file": "mlb-judge-a.gguf",
+        "listed": True,
+        "name": "mlb-judge-a",
+        "sha256": "a1" * 32,
+        "size": 4122464,
+    },
+    {
+        "asked": {"large/1": "22" * 32},
+        "calibration": {},
+        "file": "own-14b-q4.gguf",
+        "listed": False,
+        "name": "own-14b-q4.gguf",
+        "sha256": "b2" * 32,
+        "size": 9001752960,
+    },
+]
+"""One that is listed, and one that the operator accepted."""
 
 
 def identity_of(counts: Mapping[str, int], policy: Policy, repeats: int = 1, **changes: Any) -> dict[str, Any]:
@@ -109,7 +147,7 @@ def identity_of(counts: Mapping[str, int], policy: Policy, repeats: int = 1, **c
         "guard_mode": "unix-only",
         "image": IMAGE,
         "items_sha256": "d3" * 32,
-        "judges": [],
+        "judges": JUDGES if any(DATASETS[name].metric.judged for name in counts) else [],
         "policy_sha256": policy.digest,
         "prompts_sha256": "e4" * 32,
         "repeats": repeats,

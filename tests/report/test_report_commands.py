@@ -100,6 +100,7 @@ def make_run(folder: Path, policy: str | None = None, **changes: object) -> Path
     ended = {
         "egress": egress_of(results.identity["guard_mode"]),
         "items": len(results.outcomes),
+        "judged": 0,
         "outcomes": dict(ends),
     }
     store.apply([Noted(EventType.FINISHED, ended)])

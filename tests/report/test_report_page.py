@@ -22,6 +22,7 @@ from mlb_offline.report.build import sign
 from mlb_offline.report.data import TALLY, ReportData, embed, extract
 from mlb_offline.report.page import floor_percent, neutral, percent, render, threshold, wording
 from mlb_offline.report.verify import verify_bytes
+from mlb_offline.scoring.outcome import Outcome
 from mlb_offline.stats.reasons import known_codes
 from mlb_offline.trust.store import TrustSet
 
@@ -124,8 +125,9 @@ def test_the_page_speaks_both_languages_and_prints(golden: dict[str, ReportData]
         "Self-attested",
         "Unix sockets only (unix-only)",
         "The guard covers the evaluator",
-        "无法评定",
-        "not evaluable: no judge",
+        "凭裁判得到的得分仅供参考",
+        "scores by judges are indicative",
+        "accepted by the operator",
     ):
         assert words in text
     assert "not enforced" not in text
@@ -149,16 +151,20 @@ def test_every_figure_stands_with_its_n_and_interval(golden: dict[str, ReportDat
     for score in [*data.findings.datasets, *data.findings.dimensions]:
         if score.figure is not None:
             value, low, high = (percent(part) for part in (score.figure.value, score.figure.low, score.figure.high))
-            assert f"{value} [{low}, {high}] n={score.n}" in text
-            assert f"{score.n} {value} {low} – {high}" in text
+            most = score.figure.most
+            span = value if most is None else f"{value}–{percent(most)}"
+            assert f"{span} [{low}, {high}] n={score.n}" in text
+            assert f"{score.n} {span.replace('–', ' – ')} {low} – {high}" in text
         else:
             assert score.reason is not None
 
 
 def test_what_has_no_score_gets_a_reason_and_never_a_zero(golden: dict[str, ReportData]) -> None:
-    page = page_of(golden["gated"]).decode()
+    unseen = [replace(cases.outcome_of("GeneralSafety", n), outcome=Outcome.UNJUDGED, opinions=None) for n in range(5)]
+    results = replace(cases.results_of({"GeneralSafety": 5}, outcomes=unseen, judges=[]), finished=None)
+    page = page_of(cases.data_of(results)).decode()
     row = next(row for row in page.split("<tr>") if '<th scope="row">GeneralSafety</th>' in row and "裁判" in row)
-    assert "— 无法评定：没有裁判模型" in row
+    assert "— 无法评定：尚未经裁判" in row
     assert "0.0%" not in row
 
 
@@ -303,11 +309,11 @@ def test_percentages_have_one_decimal_and_bounds_are_never_rounded_up() -> None:
 def test_there_are_words_in_both_languages_for_every_code() -> None:
     words = wording("v1")
     assert set(known_codes()) <= set(words["reason"])
-    assert set(words["critical_why"]) == {"no-items", "no-judge", "item-unseen", "below-minimum-n"}
+    assert set(words["critical_why"]) == {"no-items", "judges-alone", "item-unseen", "below-minimum-n"}
     assert set(DIMENSIONS) == set(words["dimension"])
     assert {metric.value for metric in Metric} == set(words["metric"])
     assert set(TALLY) == set(words["tally"])
-    known = {"finished", "operator", "target", "storage", "egress", "error", "open", "killed"}
+    known = {"finished", "operator", "target", "judge", "storage", "egress", "error", "open", "killed"}
     assert set(words["ending"]) == known
     for section in words.values():
         for texts in section.values():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,9 @@ from mlb_offline.benchmark.items import Item, load_item
 from mlb_offline.benchmark.prompts import render_prompt
 from mlb_offline.bundle.build import build_bundle
 from mlb_offline.bundle.source import Source, SourceDataset
+from mlb_offline.judge.annotation import Criterion
+from mlb_offline.judge.manifest import JudgeRecord
+from mlb_offline.judge.opening import OpenedJudge, Panel, Seat, Seats
 from mlb_offline.run.pace import Limits
 from mlb_offline.run.prepare import Prepared, RunRequest, prepare
 from mlb_offline.run.session import Summary, run_session
@@ -197,10 +201,65 @@ class Silent:
         pass
 
 
-def prepared(request: RunRequest, target: FakeTarget) -> Prepared:
-    return replace(prepare(request), target=target)
+Saying = Callable[[Criterion], float | Exception | None]
 
 
-def run(request: RunRequest, target: FakeTarget, limits: Limits = QUICK) -> Summary:
-    """One session against a double."""
-    return asyncio.run(run_session(prepared(request, target), Silent(), limits))
+class ScriptedJudge:
+    """A judge in this process whose every probability is known; counts what it is asked."""
+
+    def __init__(self, say: Saying, delay: float = 0.0) -> None:
+        self.say, self.delay = say, delay
+        self.asked: Counter[str] = Counter()
+        self.aborted = self.closed = False
+
+    def probabilities(self, criteria: Sequence[Criterion]) -> list[float | None]:
+        self.asked.update(one.id for one in criteria)
+        until = time.monotonic() + self.delay
+        while time.monotonic() < until:
+            if self.aborted:
+                raise RuntimeError("aborted")
+            time.sleep(0.001)
+        found: list[float | None] = []
+        for value in map(self.say, criteria):
+            if isinstance(value, Exception):
+                raise value
+            found.append(value)
+        return found
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass(frozen=True)
+class ScriptedSeats(Seats):
+    """A panel of doubles."""
+
+    seats: tuple[Seat, ...] = (Seat(Path("a.gguf"), JudgeRecord("a.gguf", "a" * 64, 1, None), {}),)
+    judges: tuple[ScriptedJudge, ...] = ()
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [dict(JUDGE, name=f"judge {number}", sha256=str(number) * 64) for number, _ in enumerate(self.judges)]
+
+    def open(self) -> Panel:
+        record = self.seats[0].record
+        return Panel([OpenedJudge(record, judge, judge.close, judge.abort) for judge in self.judges])
+
+
+JUDGE = {"asked": {}, "calibration": {}, "file": "a.gguf", "listed": False, "size": 1}
+
+
+def judges(*say: Saying, delay: float = 0.0) -> ScriptedSeats:
+    """A panel that says what it is told; by default both that all is well."""
+    return ScriptedSeats(judges=tuple(ScriptedJudge(one, delay) for one in say or (lambda _: 0.9, lambda _: 0.8)))
+
+
+def prepared(request: RunRequest, target: FakeTarget, seats: Seats | None = None) -> Prepared:
+    return replace(prepare(request), target=target, seats=seats or judges())
+
+
+def run(request: RunRequest, target: FakeTarget, limits: Limits = QUICK, seats: Seats | None = None) -> Summary:
+    """One session against doubles."""
+    return asyncio.run(run_session(prepared(request, target, seats), Silent(), limits))

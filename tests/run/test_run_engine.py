@@ -44,7 +44,7 @@ def test_every_item_is_asked_once_scored_and_the_target_closed(world: World, tmp
     assert found.finished is not None
     assert Counter(outcome.outcome for outcome in found.outcomes) == {
         Outcome.RIGHT: 12,
-        Outcome.UNJUDGED: 2,
+        Outcome.JUDGED: 2,
         Outcome.SCORED: 3,
     }
     assert {(one.tp, one.fp, one.fn) for one in found.outcomes if one.dataset == "MAEESymp"} == {(1, 0, 1)}

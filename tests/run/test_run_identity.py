@@ -381,6 +381,8 @@ def test_the_stored_invocation_holds_no_secret_and_no_bundle_path(world: World, 
         "datasets",
         "limit",
         "repeats",
+        "judges",
+        "accept_unlisted",
     }
 
 

@@ -84,7 +84,7 @@ def test_an_untouched_run_verifies(finished: Path, world: World) -> None:
     report = verify_log(finished)
     assert (report.items, report.records, report.outcomes) == (
         6,
-        6,
+        7,
         {"right": 2, "unjudged": 1, "failed": 1, "scored": 2},
     )
     results = read_results(finished, world.key)
@@ -232,8 +232,8 @@ def test_a_truncated_file_is_refused(copy: Path, world: World, share: float) -> 
 Told = list[tuple[str, str, dict[str, Any]]]
 """(at, type, body) of every event."""
 
-CHOICE, EXTRACTION, REFUSED = "c", "s", "t0"
-"""How the names of three items begin: of a choice, of an extraction, of the one that the target refuses."""
+CHOICE, EXTRACTION, REFUSED, JUDGED = "c", "s", "t0", "t1"
+"""How the names of items begin: of a choice, of an extraction, of the one that the target refuses, of the judged."""
 FIRST = "(SELECT min(item) FROM items WHERE item LIKE '{}%')"
 
 
@@ -312,7 +312,7 @@ def never_finished(story: Told) -> None:
     del story[place(story, "item.scored", CHOICE) :]
 
 
-INTERRUPTED = {"done": 0, "egress": egress_of("none"), "reason": "operator"}
+INTERRUPTED = {"done": 0, "egress": egress_of("none"), "judged": 0, "reason": "operator"}
 IMPOSSIBLE: dict[str, tuple[Callable[[Told], Any], str]] = {
     "an outcome after the end": (append_outcome, "after the run had finished"),
     "a session after the end": (lambda s: s.append((s[0][0], "session.interrupted", INTERRUPTED)), "had finished"),
@@ -347,7 +347,21 @@ IMPOSSIBLE: dict[str, tuple[Callable[[Told], Any], str]] = {
     "a repeat of no table": (lambda s: body(s, "request.sent", CHOICE).update(repeat=1), "has no item"),
     "other false negatives of a failure": (lambda s: body(s, "item.failed", REFUSED).update(fn=1), "counts otherwise"),
     "fewer items at the end": (lambda s: body(s, "run.finished").update(items=5), "items are open"),
-    "an end before the last outcome": (lambda s: move(s, len(s) - 1, len(s) - 3), "items are open"),
+    "an answer judged before it came": (
+        lambda s: move(s, place(s, "answer.judged"), place(s, "request.sent", JUDGED)),
+        "no such answer to be judged",
+    ),
+    "a choice that was judged": (
+        lambda s: body(s, "answer.judged").update(dataset="CMExam", item=body(s, "item.scored", CHOICE)["item"]),
+        "no such answer to be judged",
+    ),
+    "an answer judged twice": (lambda s: s.insert(-1, s[place(s, "answer.judged")]), "was judged already"),
+    "more criteria open than there are": (lambda s: body(s, "answer.judged").update(open=2), "more criteria are open"),
+    "an end that counts more judged": (lambda s: body(s, "run.finished").update(judged=2), "are not those"),
+    "an end before the last outcome": (
+        lambda s: move(s, len(s) - 1, place(s, "request.sent", CHOICE)),
+        "items are open",
+    ),
     "other counts at the end": (
         lambda s: body(s, "run.finished")["outcomes"].update(right=3),
         "counts of outcomes are not those",
@@ -552,3 +566,20 @@ def test_a_dataset_cannot_be_made_to_have_never_been_asked(copy: Path) -> None:
     retell(copy, forget, *(f"DELETE FROM {table} WHERE dataset = '{last}'" for table in tables))
     with pytest.raises(TrustError, match=r"identity|标识"):
         verify_log(copy)
+
+
+def test_an_end_without_the_opinions_of_the_judges_is_found(copy: Path) -> None:
+    def end(story: Told) -> None:
+        del story[place(story, "answer.judged")]
+        body(story, "run.finished")["judged"] = 0
+
+    retell(copy, end, "DELETE FROM records WHERE kind = 'opinions'")
+    with pytest.raises(TrustError, match="had to judge"):
+        verify_log(copy)
+
+
+def test_opinions_that_the_log_counts_otherwise_are_found_with_the_key(copy: Path, world: World) -> None:
+    retell(copy, lambda story: body(story, "answer.judged").update(open=1))
+    verify_log(copy)
+    with pytest.raises(TrustError):
+        read_results(copy, world.key)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlb_offline.benchmark.catalogue import DATASETS
 from mlb_offline.scoring.judged import (
     QUALITIES,
     RISKS,
@@ -17,6 +18,8 @@ from mlb_offline.scoring.judged import (
     ethics_range,
     points_range,
     safety_range,
+    score_range,
+    verdicts_of,
 )
 
 NAMES = (*RISKS, *QUALITIES)
@@ -75,3 +78,27 @@ def test_no_score_is_above_one() -> None:
 def test_weights_that_are_none_are_refused(weights: tuple[float, float, float, float]) -> None:
     with pytest.raises(ValueError, match="weights"):
         EthicsWeights(*weights)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "judges", "physicians", "range_"),
+    [
+        ("MADiagnosis", "ynda", "", (0.25, 0.75)),
+        ("MADiagnosis", "ynda", "--n?", (0.25, 0.5)),
+        ("MADiagnosis", "yy", "n-", (0.5, 0.5)),
+        ("GeneralSafety", "d", "", (0.0, 1.0)),
+        ("GeneralSafety", "y", "n", (0.0, 0.0)),
+        ("MAEthic", "ndyynn", "", (0.0, 0.7)),
+        ("MACompliance", "nnydny", "", (0.5, 0.8)),
+    ],
+)
+def test_an_answer_is_scored_by_its_marks_and_the_rule_of_its_dataset(
+    dataset: str, judges: str, physicians: str, range_: tuple[float, float]
+) -> None:
+    assert score_range(DATASETS[dataset].metric, verdicts_of(judges, physicians)) == pytest.approx(range_)
+
+
+@pytest.mark.parametrize(("dataset", "number"), [("MAEthic", 5), ("GeneralSafety", 2), ("MARecord", 0), ("CMExam", 1)])
+def test_a_number_of_verdicts_that_no_answer_has_is_an_error(dataset: str, number: int) -> None:
+    with pytest.raises(ValueError, match="verdicts"):
+        score_range(DATASETS[dataset].metric, [True] * number)

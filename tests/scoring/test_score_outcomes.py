@@ -82,10 +82,18 @@ def test_an_empty_reference_rule_s4(text: str, outcome: Outcome, fp: int) -> Non
 
 
 @pytest.mark.parametrize("name", JUDGED)
-@pytest.mark.parametrize("text", ["", "可以这样做。", "<think>", "A"])
+@pytest.mark.parametrize("text", ["可以这样做。", "<think>想</think>不行", "A"])
 def test_judged_datasets_are_never_scored_here_rule_s5(name: str, text: str) -> None:
     assert score_response(DATASETS[name], item(None), text) == Score(Outcome.UNJUDGED)
     assert score_absent(DATASETS[name], item(None), Outcome.MISSING) == Score(Outcome.MISSING)
+
+
+@pytest.mark.parametrize("name", JUDGED)
+@pytest.mark.parametrize(
+    ("text", "note"), [("", "empty"), (" \n", "empty"), ("<think>", "unclosed-think"), ("<think>x</think> ", "empty")]
+)
+def test_an_answer_that_holds_nothing_to_judge_is_unreadable_rule_s5(name: str, text: str, note: str) -> None:
+    assert score_response(DATASETS[name], item(None), text) == Score(Outcome.UNREADABLE, note=note)
 
 
 @pytest.mark.parametrize("name", ["CMExam", "CHIP-CDN", "CMeEE"])

@@ -16,7 +16,7 @@ from mlb_offline.stats.intervals import (
     mean_interval,
     micro_f1_interval,
     sample_interval,
-    stratum_of,
+    strata_of,
     wilson,
 )
 from mlb_offline.stats.sample import DatasetSample
@@ -180,12 +180,32 @@ def test_weights_must_fit(weights: list[float]) -> None:
         mean_interval([accuracy(1, 2), accuracy(1, 2, "MAExam")], seed=0, weights=weights)
 
 
-def test_no_part_and_judged_parts_are_refused() -> None:
+def test_no_part_and_parts_without_items_are_refused() -> None:
     with pytest.raises(ValueError, match="weights"):
         mean_interval([], seed=0)
-    judged = DatasetSample("MAEthic", DATASETS["MAEthic"].metric, 200, 3, {"unjudged": 3})
     with pytest.raises(ValueError, match="MAEthic"):
-        stratum_of(judged)
+        strata_of(DatasetSample("MAEthic", DATASETS["MAEthic"].metric, 200, 0, {}))
+
+
+def judged(*rows: tuple[int, int, int]) -> DatasetSample:
+    n = sum(row[2] for row in rows)
+    return DatasetSample("MAEthic", DATASETS["MAEthic"].metric, 200, n, {"judged": n}, tuple(sorted(rows)))
+
+
+def test_open_verdicts_make_a_span_and_its_interval_reaches_over_both_ends() -> None:
+    spread = judged((0, 0, 30), (400_000, 800_000, 40), (1_000_000, 1_000_000, 30))
+    found = sample_interval(spread, seed=1)
+    assert (found.value, found.most, found.n) == (0.46, 0.62, 100)
+    against = sample_interval(judged((0, 0, 30), (400_000, 400_000, 40), (1_000_000, 1_000_000, 30)), seed=1)
+    favour = sample_interval(judged((0, 0, 30), (800_000, 800_000, 40), (1_000_000, 1_000_000, 30)), seed=1)
+    assert (against.most, favour.most) == (None, None)
+    assert (found.low, found.high) == (against.low, favour.high)
+
+
+def test_a_mean_with_open_verdicts_in_one_part_is_a_span() -> None:
+    both = mean_interval([judged((0, 1_000_000, 10)), accuracy(5, 10)], seed=0)
+    assert (both.value, both.most) == (0.25, 0.75)
+    assert both.low <= both.value < both.most <= both.high
 
 
 def test_effective_number_of_items_is_that_of_kish() -> None:

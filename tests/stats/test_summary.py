@@ -9,10 +9,11 @@ import pytest
 
 from mlb_offline.benchmark.catalogue import DATASETS, DIMENSIONS, Metric
 from mlb_offline.errors import InputError, UsageError
+from mlb_offline.scoring.judged import EthicsWeights
 from mlb_offline.scoring.outcome import Outcome
 from mlb_offline.stats.lower import Runaway, dataset_lower, item_cap, mean_lower, runaway
 from mlb_offline.stats.reasons import Reason, known_codes
-from mlb_offline.stats.sample import DatasetSample, sample_of
+from mlb_offline.stats.sample import Audit, DatasetSample, sample_of
 from mlb_offline.stats.summary import Weighting, members, summarise, weights
 
 
@@ -23,13 +24,15 @@ class Scored:
     tp: int = 0
     fp: int = 0
     fn: int = 0
+    judges: str = ""
+    physicians: str = ""
 
 
 def perfect(name: str, n: int | None = None) -> DatasetSample:
     dataset = DATASETS[name]
     n = n or dataset.n
     if dataset.metric.judged:
-        return DatasetSample(name, dataset.metric, dataset.n, n, {"unjudged": n})
+        return DatasetSample(name, dataset.metric, dataset.n, n, {"unjudged": n}, ((0, 1_000_000, n),))
     if dataset.metric is Metric.MICRO_F1:
         return DatasetSample(name, dataset.metric, dataset.n, n, {"scored": n}, ((4, 0, 0, n),))
     return DatasetSample(name, dataset.metric, dataset.n, n, {"right": n}, ((1, 1, n),))
@@ -93,6 +96,84 @@ def test_judged_datasets_say_no_judge() -> None:
     assert (result.n, result.interval, result.reason) == (2, None, Reason("no-judge"))
 
 
+def judged(name: str, *answers: Scored, **audit: Any) -> DatasetSample:
+    return sample_of(DATASETS[name], answers, **audit)
+
+
+def test_items_of_judged_sets_are_counted_by_the_least_and_the_most_they_score() -> None:
+    sample = judged(
+        "MADiagnosis",
+        Scored("a", Outcome.JUDGED, judges="ynyd"),
+        Scored("b", Outcome.JUDGED, judges="ya", physicians="-n"),
+        Scored("c", Outcome.UNREADABLE),
+        Scored("d", Outcome.UNJUDGED),
+        Scored("e", Outcome.JUDGED, judges="yny"),
+    )
+    rows = ((0, 0, 1), (0, 1_000_000, 1), (500_000, 500_000, 1), (500_000, 750_000, 1), (666_667, 666_667, 1))
+    assert sample.histogram == rows
+    assert sample.criteria == {"y": 5, "n": 2, "d": 1, "a": 1}
+    result = summarise({"MADiagnosis": sample}, seed=0).datasets["MADiagnosis"]
+    assert result.interval is not None
+    assert (result.interval.value, result.interval.most) == (0.333333, 0.583333)
+
+
+def test_repeats_of_a_judged_item_are_averaged() -> None:
+    sample = judged("GeneralSafety", Scored("a", Outcome.JUDGED, judges="y"), Scored("a", Outcome.JUDGED, judges="d"))
+    assert (sample.n, sample.repeats, sample.histogram) == (1, 2, ((500_000, 1_000_000, 1),))
+
+
+def test_the_weights_of_an_ethics_score_can_be_set() -> None:
+    weights = EthicsWeights(0.1, 0.1, 0.1, 0.7)
+    sample = judged("MAEthic", Scored("a", Outcome.JUDGED, judges="nnynny"), weights=weights)
+    assert sample.histogram == ((800_000, 800_000, 1),)
+
+
+def test_the_physicians_sample_sets_judges_scores_against_labels() -> None:
+    sample = judged(
+        "MADiagnosis",
+        Scored("a", Outcome.JUDGED, judges="yn", physicians="nn"),
+        Scored("b", Outcome.JUDGED, judges="yd", physicians="y?"),
+        Scored("c", Outcome.FAILED),
+        Scored("d", Outcome.JUDGED, judges="dd", physicians="y-"),
+        share=0.5,
+        drawn=lambda item: item != "d",
+    )
+    assert sample.audit == Audit(
+        0.5, ((0, 0, 0, 1), (500_000, 0, 0, 1), (750_000, 500_000, 1_000_000, 1)), ((500_000, 1),)
+    )
+    assert (sample.audit.n, sample.audit.labelled, sample.audit.still_open) == (4, 3, 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"histogram": ((0, 1_000_001, 4),)},
+        {"histogram": ((500_000, 400_000, 4),)},
+        {"histogram": ((1_000_000, 1_000_000, 4),)},
+        {"histogram": ((0, 0, 3),)},
+        {"tally": {"right": 4}},
+        {"audit": Audit(0.5, ((0, 0, 0, 4),), ((0, 1),))},
+        {"audit": Audit(0.5, ((0, 1, 0, 4),), ())},
+        {"audit": Audit(1.0, ((0, 0, 0, 3),), ((0, 1),))},
+        {"audit": Audit(0.0, ((0, 0, 0, 4),), ())},
+        {"audit": Audit(0.5, ((0, 0, 4),), ())},
+    ],
+)
+def test_counts_of_judged_sets_that_contradict_each_other_are_refused(change: dict[str, Any]) -> None:
+    good: dict[str, Any] = {
+        "dataset": "GeneralSafety",
+        "metric": Metric.JUDGE_SAFETY,
+        "official_n": 200,
+        "n": 4,
+        "tally": {"judged": 3, "failed": 1},
+        "histogram": ((0, 0, 1), (0, 1_000_000, 3)),
+        "audit": Audit(0.5, ((0, 0, 0, 3),), ((0, 1),)),
+    }
+    DatasetSample(**good)
+    with pytest.raises(InputError):
+        DatasetSample(**(good | change))
+
+
 def test_documents_without_any_entity_have_no_figure() -> None:
     sample = sample_of(DATASETS["CMeEE"], [Scored("a", Outcome.SCORED)])
     assert summarise({"CMeEE": sample}, seed=0).datasets["CMeEE"].reason == Reason("no-entities")
@@ -117,7 +198,7 @@ BAD: list[dict[str, Any]] = [
     {"histogram": ((0, 1, 0), (0, 1, 1), (1, 1, 3))},
     {"histogram": ((0, 1, 1, 1), (1, 1, 3, 1))},
     {"histogram": ((0.0, 1, 1), (1, 1, 3))},
-    {"metric": Metric.JUDGE_SAFETY, "tally": {"unjudged": 4}},
+    {"metric": Metric.JUDGE_SAFETY},
     {"metric": Metric.MICRO_F1, "tally": {"scored": 4}},
 ]
 
@@ -184,7 +265,7 @@ def test_a_dimension_of_judged_datasets_only_has_no_partial_mean() -> None:
 
 
 def test_overall_is_the_mean_of_dimensions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seen with a catalogue without judged datasets, as no run of this version can score all 22."""
+    """Seen with a catalogue without judged datasets."""
     plain = {name: row for name, row in DATASETS.items() if not row.metric.judged}
     monkeypatch.setattr("mlb_offline.stats.summary.DATASETS", plain)
     used = {name: DIMENSIONS[name] for name in DIMENSIONS if name != "SmartCare"}

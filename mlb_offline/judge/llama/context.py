@@ -7,6 +7,7 @@ is copied, the cells of the cache are marked as belonging to both.
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,9 @@ class LlamaContext:
             refusal = self._refusal("has no room for its context", "没有足够内存容纳上下文")
             self.close()
             raise refusal
+        self._aborted = threading.Event()
+        self._abort = self._api.ggml_abort_callback(lambda _data: self._aborted.is_set())
+        self._api.llama_set_abort_callback(self._context, self._abort, ctypes.c_void_p(0))
         self._memory = self._api.llama_get_memory(self._context)
         self._vocabulary = self._api.llama_model_get_vocab(self._model)
         self.words: int = self._api.llama_vocab_n_tokens(self._vocabulary)
@@ -258,6 +262,10 @@ class LlamaContext:
             return np.ctypeslib.as_array(pointer, shape=(self.words,)).copy()
 
         return [[logits(place) for place in row] for row in places]
+
+    def abort(self) -> None:
+        """From another thread: let the ``read`` at hand, and every later one, fail at once."""
+        self._aborted.set()
 
     def close(self) -> None:
         """Free everything."""

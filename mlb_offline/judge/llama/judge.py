@@ -134,6 +134,10 @@ class GgufJudge:
             found += [next(replies) if len(prompt) <= self._longest else None for prompt in prompts]
         return found
 
+    def abort(self) -> None:
+        """From another thread: fail at once, now and later."""
+        self._context.abort()
+
     def close(self) -> None:
         """Free the model."""
         self._context.close()
