@@ -21,7 +21,7 @@ from mlb_offline.judge.calibration import calibrate
 from mlb_offline.judge.install import bake, install, keep_calibration, remove
 from mlb_offline.judge.installed import NAME, InstalledJudge, check_installed, installed_judges, known_judges
 from mlb_offline.judge.manifest import open_manifest
-from mlb_offline.judge.opening import checked, open_judge
+from mlb_offline.judge.opening import checked, open_judge, seats_of
 from mlb_offline.judge.prompt import Prompt, shipped_prompt
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -90,6 +90,14 @@ def test_an_installed_judge_takes_its_place_in_a_panel_by_its_content_alone(mode
     assert opened.name == "mlb-tiny-random"
     assert opened.judge.prompt_of("MADiagnosis").version.startswith("own/")  # type: ignore[attr-defined]
     opened.close()
+
+
+def test_an_installed_judge_replaces_the_first_of_the_embedded_pair(model: Path, state: Path) -> None:
+    install(model, state, licence="MIT", threads=1)
+    seats = seats_of([model], accept_unlisted=False, needed=True, installed=known_judges(state))
+    assert [seat.record.name for seat in seats.seats] == ["mlb-tiny-random", "mlb-judge-b"]
+    with pytest.raises(TrustError):
+        seats_of([model], accept_unlisted=False, needed=True)
 
 
 def test_a_listed_name_is_no_cover_for_an_installed_file(model: Path, state: Path, tmp_path: Path) -> None:
