@@ -27,7 +27,8 @@ RUN python3 -m venv --without-pip /opt/mlb-offline/venv \
 COPY bundles /opt/mlb-offline/bundles
 COPY models /opt/mlb-offline/models
 COPY build/image/models /opt/mlb-offline/models
-# A publisher's or hospital's own judges (*.gguf, *.onnx) and bundles (*.mlbb), from folders inside the build context.
+# A publisher's or hospital's own judges (*.gguf, and the judges.json in which `judge install --baked` recorded them) and
+# bundles (*.mlbb), from folders inside the build context.
 ARG EXTRA_MODELS=models
 ARG EXTRA_BUNDLES=bundles
 COPY ${EXTRA_MODELS} /opt/mlb-offline/models

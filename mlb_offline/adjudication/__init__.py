@@ -1,4 +1,7 @@
-"""Physicians settle criteria: how many and which, the page or table on which they do it, and what comes back.
+"""What physicians settle of a finished run, offline, blind to judges and model (docs/adjudication.md).
 
-Judges cannot certify (DESIGN, section 5): a gate on a judged dataset rests on a physician's labels of a random sample.
+In: what the judges said of every criterion, and a packet of tasks. Out: how many items must be labelled to decide a
+gate, a page for a browser or a table, and the signed verdicts that come back. May fail: ``InputError`` for what is
+malformed, ``TrustError`` for verdicts that are unsigned, edited, by a key that is no trusted reviewer's, or of another
+packet.
 """

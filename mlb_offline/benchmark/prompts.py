@@ -1,19 +1,32 @@
-"""From an item and a template to the text that the model under test receives."""
+"""From an item and a template to the text that the model under test receives; what templates may hold."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 
-from mlb_offline.benchmark.catalogue import Dataset, Form
+from mlb_offline.benchmark.catalogue import Dataset, Form, Metric
 from mlb_offline.benchmark.items import LETTERS, Item
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
 
 _SLOT = re.compile(r"\$\{([^{}]*)\}")
 _SLOTS = frozenset({"question", "options"})
+_OPENED = re.compile(r"\$\{([^{}\n]*)(\}?)")
+_OF_POINTS = frozenset({"question", "answer", "topic", "point"})
+_OF_FIXED = frozenset({"question", "answer", "criterion"})
+_JUDGE_SLOTS = {
+    Metric.JUDGE_POINTS: (_OF_POINTS, frozenset({"answer", "point"})),
+    Metric.JUDGE_ETHICS: (_OF_FIXED, frozenset({"answer", "criterion"})),
+    Metric.JUDGE_SAFETY: (_OF_FIXED, frozenset({"answer"})),
+}
+"""Slots that a judge prompt may have, and those that it must have."""
+LONGEST_JUDGE_PROMPT = 4000
+"""Characters of a publisher's own judge prompt."""
+FENCES = "⟦⟧"
+"""Marks that stand around what is judged, and nowhere else in a judge prompt."""
 
 
 def check_template(dataset: Dataset, template: str, *, file: str | Path, field: str | None = None) -> str:
@@ -40,6 +53,65 @@ def check_template(dataset: Dataset, template: str, *, file: str | Path, field: 
     return template
 
 
+def check_judge_template(dataset: Dataset, template: str, *, file: str | Path) -> str:
+    """A publisher's judge prompt unchanged, if it can be filled for the dataset.
+
+    Raises:
+        InputError: the dataset is not judged, a slot is unknown or missing, a mark of ``FENCES`` stands in it, or it is
+            longer than ``LONGEST_JUDGE_PROMPT``; names the line where there is one.
+    """
+    if not dataset.metric.judged:
+        raise _refused(
+            file, None, f"{dataset.id} 不由裁判评分", f"{dataset.id} is not judged", "移走该文件", "remove the file"
+        )
+    known, needed = _JUDGE_SLOTS[dataset.metric]
+    remedy = (
+        f"{dataset.id} 的裁判提示词可用 {_written(known)}，其中必须有 {_written(needed)}",
+        f"a judge prompt of {dataset.id} may have {_written(known)}, and must have {_written(needed)}",
+    )
+    for number, line in enumerate(template.split("\n"), start=1):
+        for name, closed in _OPENED.findall(line):
+            if not closed or name not in known:
+                raise _refused(file, number, f"占位符 ${{{name}}} 有误", f"wrong slot ${{{name}}}", *remedy)
+        if set(FENCES) & set(line):
+            marks = " ".join(FENCES)
+            raise _refused(
+                file,
+                number,
+                f"{marks} 由程序使用",
+                f"{marks} are marks of the program",
+                "删去这些标记：程序会把它们加在被评判的内容两侧",
+                "leave them out: the program puts them around what is judged",
+            )
+    missing = needed - set(_SLOT.findall(template))
+    if missing:
+        raise _refused(file, None, f"缺少占位符 {_written(missing)}", f"no slot {_written(missing)}", *remedy)
+    if len(template) > LONGEST_JUDGE_PROMPT:
+        limit = LONGEST_JUDGE_PROMPT
+        raise _refused(
+            file, None, f"超过 {limit} 个字符", f"longer than {limit} characters", "缩短提示词", "shorten the prompt"
+        )
+    return template
+
+
+def _refused(file: str | Path, line: int | None, zh: str, en: str, todo_zh: str, todo_en: str) -> InputError:  # noqa: PLR0917 - texts in both languages
+    return InputError(
+        tr(f"裁判提示词不可用：{zh}", f"the judge prompt cannot be used: {en}"),
+        file=file,
+        line=line,
+        remedy=tr(todo_zh, todo_en),
+    )
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """The template with its slots filled in one pass, so that what is put in is never taken for a slot.
+
+    Raises:
+        KeyError: a slot has no value.
+    """
+    return _SLOT.sub(lambda slot: values[slot[1]], template)
+
+
 def _written(names: Iterable[str]) -> str:
     return " ".join(f"${{{name}}}" for name in sorted(names, reverse=True))
 
@@ -50,9 +122,8 @@ def default_prompt(dataset: Dataset) -> str:
 
 
 def render_prompt(dataset: Dataset, template: str, item: Item) -> str:
-    """Fill the template's slots in one pass, so that an item's own text is never taken for a slot."""
-    values = {"question": question_text(item), "options": options_text(dataset, item)}
-    return _SLOT.sub(lambda slot: values[slot[1]], template)
+    """The template filled with an item."""
+    return fill(template, {"question": question_text(item), "options": options_text(dataset, item)})
 
 
 def question_text(item: Item) -> str:

@@ -38,7 +38,7 @@ from mlb_offline.bundle.manifest import (
     format_time,
 )
 from mlb_offline.bundle.opening import verify_bundle
-from mlb_offline.bundle.payload import OpenedDataset, write_dataset
+from mlb_offline.bundle.payload import OpenedDataset, judge_prompt_digest, write_dataset
 from mlb_offline.bundle.source import UNNAMED_PUBLISHER, Source, SourceDataset
 from mlb_offline.configuration import explain
 from mlb_offline.errors import InputError
@@ -138,12 +138,14 @@ def _core(source: Source, now: datetime, seed: bytes, *, demonstration: bool) ->
 
 
 def _entry(content: SourceDataset) -> DatasetEntry:
+    own = {} if content.judge_prompt is None else {"judge_prompt": judge_prompt_digest(content.judge_prompt)}
     return DatasetEntry(
         id=content.dataset.id,
         items=len(content.items),
         metric=content.dataset.metric.value,
         licence=content.licence,
         source=content.source,
+        **own,
     )
 
 
@@ -167,7 +169,7 @@ def _plain(source: Source, core: Core, seed: bytes) -> bytes:
             OpenedDataset(
                 content.dataset,
                 content.prompt,
-                content.judge,
+                content.judge_prompt,
                 _shuffled(content.items, seed, content.dataset.id),
             ),
             canary=core.canary,

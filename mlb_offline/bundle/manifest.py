@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from mlb_offline.bundle.cobblestone import sealed_length
 from mlb_offline.configuration import explain
@@ -89,13 +99,23 @@ class _Strict(BaseModel):
 
 
 class DatasetEntry(_Strict):
-    """One dataset of the bundle: official name, number of items, metric, and whose it is under which terms."""
+    """One dataset of the bundle: official name, number of items, metric, and whose it is under which terms.
+
+    ``judge_prompt`` is the SHA-256 of the publisher's own judge prompt; empty where it brings none, and then no key of
+    the manifest.
+    """
 
     id: Text
     items: Annotated[int, Field(ge=1, le=MAX_ITEMS)]
     metric: Text
     licence: Text
     source: Text
+    judge_prompt: Digest = ""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = handler(self)
+        return {key: value for key, value in found.items() if key != "judge_prompt" or value}
 
 
 class Core(_Strict):

@@ -7,6 +7,7 @@ order of the manifest, and nothing follows the last.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import zstandard
 
 from mlb_offline.benchmark.catalogue import Dataset
 from mlb_offline.benchmark.items import Item, load_item
-from mlb_offline.benchmark.prompts import check_template
+from mlb_offline.benchmark.prompts import check_judge_template, check_template
 from mlb_offline.bundle.manifest import DatasetEntry, Manifest
 from mlb_offline.errors import InputError, TrustError
 from mlb_offline.language import tr
@@ -31,11 +32,14 @@ _SLICE = 512  # a slice of this size grows to at most about 22 MiB, whatever it 
 
 @dataclass(frozen=True)
 class OpenedDataset:
-    """One dataset out of a bundle: its place in the catalogue, its prompts and its items in the bundle's order."""
+    """One dataset out of a bundle: its place in the catalogue, its prompts and its items in the bundle's order.
+
+    ``judge_prompt`` is the publisher's own wording for judges that read text; None: the program's.
+    """
 
     dataset: Dataset
     prompt: str
-    judge: str | None
+    judge_prompt: str | None
     items: tuple[Item, ...]
 
 
@@ -48,8 +52,8 @@ def write_dataset(content: OpenedDataset, *, canary: str) -> bytes:
     """
     dataset = content.dataset
     prompt = {"type": "prompt", "text": content.prompt}
-    if content.judge is not None:
-        prompt["judge"] = content.judge
+    if content.judge_prompt is not None:
+        prompt["judge"] = content.judge_prompt
     records: list[dict[str, Any]] = [
         {
             "type": "dataset",
@@ -127,9 +131,11 @@ def _read_dataset(text: bytes, entry: DatasetEntry, dataset: Dataset, canary: st
     }
     if next(records, None) != head:
         raise _malformed(tr("dataset 记录与清单不符", "the dataset record differs from the manifest"), file, entry.id)
-    prompt, judge = _prompt(next(records, None), entry.id, file)
+    prompt, judge_prompt = _prompt(next(records, None), entry, file)
     try:
         check_template(dataset, prompt, file=file)
+        if judge_prompt is not None:
+            check_judge_template(dataset, judge_prompt, file=file)
         items = tuple(
             load_item(dataset, _item(record, entry.id, file), file=file, line=number)
             for number, record in enumerate(records, start=3)
@@ -153,7 +159,7 @@ def _read_dataset(text: bytes, entry: DatasetEntry, dataset: Dataset, canary: st
         raise _malformed(tr("条目编号重复", "an item id occurs twice"), file, entry.id)
     if len({item.content() for item in items}) != len(items):
         raise _malformed(tr("同一道题出现两次", "the same question occurs twice"), file, entry.id)
-    return OpenedDataset(dataset, prompt, judge, items)
+    return OpenedDataset(dataset, prompt, judge_prompt, items)
 
 
 def _records(text: bytes, dataset: str, file: str | Path) -> Iterator[Any]:
@@ -166,7 +172,12 @@ def _records(text: bytes, dataset: str, file: str | Path) -> Iterator[Any]:
             raise _malformed(str(error), file, dataset) from None
 
 
-def _prompt(record: Any, dataset: str, file: str | Path) -> tuple[str, str | None]:
+def judge_prompt_digest(text: str) -> str:
+    """What the manifest says of a judge prompt: SHA-256 of its UTF-8, 64 hex digits."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _prompt(record: Any, entry: DatasetEntry, file: str | Path) -> tuple[str, str | None]:
     good = (
         isinstance(record, dict)
         and record.get("type") == "prompt"
@@ -174,7 +185,10 @@ def _prompt(record: Any, dataset: str, file: str | Path) -> tuple[str, str | Non
         and all(isinstance(value, str) for value in record.values())
     )
     if not good:
-        raise _malformed(tr("第二条记录不是 prompt", "the second record is no prompt"), file, dataset)
+        raise _malformed(tr("第二条记录不是 prompt", "the second record is no prompt"), file, entry.id)
+    # Bundles made before the manifest told of judge prompts may hold one that it does not name.
+    if entry.judge_prompt and entry.judge_prompt != judge_prompt_digest(record.get("judge", "")):
+        raise _malformed(tr("裁判提示词与清单不符", "the judge prompt is not the one of the manifest"), file, entry.id)
     return record["text"], record.get("judge")
 
 

@@ -2,8 +2,7 @@
 
 ``bundle.toml``, one ``<Dataset>.jsonl`` and one ``prompts/<Dataset>.txt`` a dataset (``prompt = "default"`` in
 ``bundle.toml`` takes the project's own instead), and ``judge/<Dataset>.txt`` where the publisher brings its own judge
-prompt. Every file of these kinds must belong to a dataset that
-``bundle.toml`` names: none is passed over in silence.
+prompt. Every file of these kinds must belong to a dataset that ``bundle.toml`` names: none is passed over in silence.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mlb_offline.benchmark.catalogue import DATASETS, Dataset
 from mlb_offline.benchmark.items import Item, load_item
-from mlb_offline.benchmark.prompts import check_template, default_prompt
+from mlb_offline.benchmark.prompts import check_judge_template, check_template, default_prompt
 from mlb_offline.bundle.manifest import Text
 from mlb_offline.configuration import load_toml
 from mlb_offline.errors import InputError
@@ -38,7 +37,7 @@ class SourceDataset:
 
     dataset: Dataset
     prompt: str
-    judge: str | None
+    judge_prompt: str | None
     items: tuple[Item, ...]
     licence: str
     source: str
@@ -133,15 +132,19 @@ def _refuse_strays(path: Path, toml: _BundleToml) -> None:
 def _read_dataset(path: Path, dataset: Dataset, toml: _BundleToml) -> SourceDataset:
     entry = toml.datasets[dataset.id]
     prompt = default_prompt(dataset) if entry.prompt else _read_prompt(path, dataset)
-    judge_file = path / "judge" / f"{dataset.id}.txt"
-    judge = _read_text(judge_file) if judge_file.exists() else None
+    judge_prompt = _read_judge_prompt(path, dataset)
     items = tuple(_read_items(path / f"{dataset.id}.jsonl", dataset))
-    return SourceDataset(dataset, prompt, judge, items, entry.licence, entry.source)
+    return SourceDataset(dataset, prompt, judge_prompt, items, entry.licence, entry.source)
 
 
 def _read_prompt(path: Path, dataset: Dataset) -> str:
     file = path / "prompts" / f"{dataset.id}.txt"
     return check_template(dataset, _read_text(file), file=file)
+
+
+def _read_judge_prompt(path: Path, dataset: Dataset) -> str | None:
+    file = path / "judge" / f"{dataset.id}.txt"
+    return check_judge_template(dataset, _read_text(file), file=file) if file.exists() else None
 
 
 def _read_items(file: Path, dataset: Dataset) -> Iterator[Item]:
@@ -268,7 +271,7 @@ def _write_dataset(content: SourceDataset, out: Path) -> None:
     name = content.dataset.id
     lines = [json.dumps(item.to_json(), ensure_ascii=False) + "\n" for item in content.items]
     (out / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8", newline="")
-    for folder, text in (("prompts", content.prompt), ("judge", content.judge)):
+    for folder, text in (("prompts", content.prompt), ("judge", content.judge_prompt)):
         if text is not None:
             (out / folder).mkdir(exist_ok=True)
             (out / folder / f"{name}.txt").write_text(text, encoding="utf-8", newline="")

@@ -1,29 +1,26 @@
 """What this installation remembers between runs: versions of bundles seen, and attempts counted.
 
-A folder of JSON files, each written whole (temporary file, fsync, rename) under one lock. It protects against an old
-bundle being replayed. It cannot tell that the folder itself was put back to an old copy.
+A folder of JSON files (``state_files``). It protects against an old bundle being replayed. It
+cannot tell that the folder itself was put back to an old copy.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mlb_offline.errors import InputError, TrustError
+from mlb_offline.bundle.state_files import locked, read_record, unusable, write_record
+from mlb_offline.errors import TrustError
 from mlb_offline.language import tr
 
 _STATE = "state.json"
 _ROLLBACK = "rollback.json"
 _ATTEMPTS = "attempts.json"
-_LOCK = "lock"
 _FORMATS = {
     _STATE: "mlb-offline/state/v1",
     _ROLLBACK: "mlb-offline/rollback/v1",
@@ -93,7 +90,7 @@ class State:
             InputError: the folder cannot be written.
             TrustError: the record is damaged.
         """
-        with self._locked():
+        with locked(self.folder):
             content = self._read(_ROLLBACK)
             records: dict[str, Any] = content.setdefault("seen", {})
             before = json.dumps(records, sort_keys=True)
@@ -113,7 +110,7 @@ class State:
         Raises:
             InputError: the folder cannot be written.
         """
-        with self._locked():
+        with locked(self.folder):
             content = self._read(_ROLLBACK)
             content.setdefault("overrides", []).append(entry)
             self._write(_ROLLBACK, content)
@@ -132,7 +129,7 @@ class State:
             InputError: the folder cannot be written.
             TrustError: the record is damaged.
         """
-        with self._locked():
+        with locked(self.folder):
             content = self._read(_ATTEMPTS)
             of_target = self._runs(content, "attempts", f"{target_fingerprint} {bundle_uuid}")
             on_bundle = self._runs(content, "bundles", bundle_uuid)
@@ -162,50 +159,14 @@ class State:
 
     def _read(self, name: str) -> dict[str, Any]:
         path = self.folder / name
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {"format": _FORMATS[name]}
-        except OSError as error:
-            raise _unusable(path, error) from None
-        except (ValueError, RecursionError):
-            raise _damaged(path) from None
+        content = read_record(path, _FORMATS[name], _damaged)
         parts = {"seen": dict, "overrides": list, "attempts": dict, "bundles": dict}
-        if not isinstance(content, dict) or content.get("format") != _FORMATS[name]:
-            raise _damaged(path)
         if not all(isinstance(content[key], kind) for key, kind in parts.items() if key in content):
             raise _damaged(path)
         return content
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
-        path = self.folder / name
-        partial = path.with_suffix(".partial")
-        try:
-            with partial.open("w", encoding="utf-8") as file:
-                json.dump(content, file, ensure_ascii=False, indent=1, sort_keys=True)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-        except OSError as error:
-            raise _unusable(path, error) from None
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        path = self.folder / _LOCK
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise _unusable(path, error) from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+        write_record(self.folder / name, content)
 
 
 def open_state(path: Path | None) -> State:
@@ -223,9 +184,9 @@ def open_state(path: Path | None) -> State:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise _unusable(folder, error) from None
+        raise unusable(folder, error) from None
     probe = State(folder, created=False)
-    with probe._locked():
+    with locked(folder):
         known = any((folder / name).exists() for name in _FORMATS)
         if not (folder / _STATE).exists():
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -245,7 +206,7 @@ def existing_state(path: Path) -> State | None:
         if not (path / _STATE).exists():
             return None
     except OSError as error:
-        raise _unusable(path, error) from None
+        raise unusable(path, error) from None
     state = State(path, created=False)
     state.since()
     state.latest_signed()
@@ -289,12 +250,4 @@ def _damaged(path: Path) -> TrustError:
             "从备份恢复状态目录；若改用新目录，报告会写明从此开始记录",
             "restore the state folder from a backup; with a new folder, the report says that records begin there",
         ),
-    )
-
-
-def _unusable(path: Path, error: OSError) -> InputError:
-    return InputError(
-        tr(f"状态目录不可用：{error.strerror}", f"the state folder cannot be used: {error.strerror}"),
-        file=path,
-        remedy=tr("用 --state 给出可写的目录", "name a folder that can be written with --state"),
     )

@@ -159,4 +159,7 @@ def _lines(manifest: Manifest) -> list[str]:
     for entry in core.datasets:
         about = f"  {entry.id}: {entry.items} × {entry.metric}"
         lines.append(about + tr(f"（{entry.licence}；{entry.source}）", f" ({entry.licence}; {entry.source})"))
+        if entry.judge_prompt:
+            told = f"own/{entry.judge_prompt[:12]}"
+            lines.append(tr(f"    自带裁判提示词 {told}", f"    its own judge prompt {told}"))
     return lines

@@ -50,7 +50,7 @@ class Criterion:
         name: ``point``, ``safe``, or one of ``ETHICS_NAMES``.
         topic: of a point; otherwise empty.
         text: the evaluation point, or the fixed wording of criteria.toml.
-        question: what was asked, with the scenario in front; empty for points.
+        question: what was asked, with the scenario in front; empty in annotations of points.
         answer: the answer under judgement, as the model gave it.
         label: whether 是 is right (安全 for ``safe``; -1 for a risk; 1 for a quality).
         kind: what makes it easy or hard, as its author named it; empty if unknown.

@@ -51,6 +51,11 @@ class LlamaJudge(SmallJudge):
         yes, no = ([self.vocabulary.ids[word]] for word in (YES, NO))
         self._reader = VerdictReader(self._context, yes, no, together=TOGETHER)
 
+    @property
+    def context(self) -> LlamaContext:
+        """The opened model."""
+        return self._context
+
     def logits(self, criteria: Sequence[Criterion]) -> list[float]:
         """Log-odds of 是, one a criterion; the criteria of one answer go together."""
         found: list[float] = []

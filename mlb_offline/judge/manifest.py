@@ -4,14 +4,15 @@
 2. ``MANIFEST.json.sig`` is a DSSE envelope (``trust.dsse``) over exactly those bytes, of the type ``PAYLOAD_TYPE``.
 3. Nothing of the list is read before a trusted publisher's signature over it has been checked.
 4. A model file is known by its name or its content: under a listed name nothing but the listed content will do.
-5. A file that is not listed is used only where the operator accepts it, and its record says so.
+5. A file that is not listed is used only where it is installed (``installed``) or the operator accepts it, and its
+   record says so.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -24,6 +25,7 @@ from mlb_offline.bundle.manifest import Digest, Positive, Text, Time
 from mlb_offline.configuration import explain
 from mlb_offline.errors import InputError, NotEvaluableError, TrustError
 from mlb_offline.judge.annotation import Family
+from mlb_offline.judge.installed import InstalledJudge
 from mlb_offline.judge.lexicon import embedded_sha256
 from mlb_offline.judge.prompt import shipped_prompt
 from mlb_offline.judge.rendering import VERSION
@@ -164,13 +166,15 @@ class JudgeRecord:
         file: its name, without its folder.
         sha256: of its content, 64 hex digits.
         size: in bytes.
-        judge: its entry in the list; None: it is not listed, and the operator accepted it.
+        judge: its entry in the list; None: it is not listed.
+        installed: what was recorded when it was installed here; None: it is listed, or the operator accepted it.
     """
 
     file: str
     sha256: str
     size: int
     judge: Judge | None
+    installed: InstalledJudge | None = None
 
     @property
     def listed(self) -> bool:
@@ -179,11 +183,18 @@ class JudgeRecord:
 
     @property
     def accepted(self) -> bool:
-        """Whether it is used on nothing but the operator's word."""
-        return not self.listed
+        """Whether it is used on nothing but the operator's word, this time."""
+        return not self.listed and self.installed is None
+
+    @property
+    def name(self) -> str:
+        """That of the list, or under which it was installed, or of the file."""
+        known = self.judge or self.installed
+        return self.file if known is None else known.name
 
     def to_json(self) -> dict[str, Any]:
-        """``{file, sha256, size, listed, accepted, name?, role?}``, the last two where it is listed."""
+        """``{file, sha256, size, listed, accepted}``; with ``{name, role}`` where it is listed, with ``{name,
+        installed}`` where it is installed, the last as ``InstalledJudge.to_json`` gives it."""
         found = {
             "file": self.file,
             "sha256": self.sha256,
@@ -191,7 +202,11 @@ class JudgeRecord:
             "listed": self.listed,
             "accepted": self.accepted,
         }
-        return found if self.judge is None else found | {"name": self.judge.name, "role": self.judge.role}
+        if self.judge is not None:
+            return found | {"name": self.judge.name, "role": self.judge.role}
+        if self.installed is not None:
+            return found | {"name": self.installed.name, "installed": self.installed.to_json()}
+        return found
 
 
 def write_manifest(path: Path, manifest: Manifest, signers: Sequence[Signer]) -> None:
@@ -289,13 +304,20 @@ def parse_manifest(data: bytes, *, file: Path) -> Manifest:
     return manifest
 
 
-def check_judge(file: Path, manifest: Manifest, *, accept_unlisted: bool = False) -> JudgeRecord:
-    """Hash a model file (the one that a link leads to) and find it in the list.
+def check_judge(
+    file: Path,
+    manifest: Manifest,
+    *,
+    accept_unlisted: bool = False,
+    installed: Mapping[str, InstalledJudge] | None = None,
+) -> JudgeRecord:
+    """Hash a model file (the one that a link leads to) and find it in the list, or among those installed.
 
     Args:
         file: the model file.
         manifest: as ``open_manifest`` gave it.
         accept_unlisted: whether a file that is not listed may be used; one that bears a listed name never may.
+        installed: judges that may be used without being listed, by SHA-256, as ``installed.known_judges`` gives them.
 
     Raises:
         InputError: it cannot be read or is no regular file.
@@ -308,18 +330,19 @@ def check_judge(file: Path, manifest: Manifest, *, accept_unlisted: bool = False
         _require(file, judge, sha256, size)
     else:
         judge = next((one for one in manifest.judges if one.sha256 == sha256), None)
+    known = None if judge is not None else (installed or {}).get(sha256)
     if judge is not None:
         _require_same_shown(judge, file)
-    elif not accept_unlisted:
+    elif known is None and not accept_unlisted:
         raise TrustError(
             tr(f"裁判模型不在签名清单中（SHA-256 {sha256}）", f"the judge model is not listed (SHA-256 {sha256})"),
             file=file,
             remedy=tr(
-                "若确要使用自己的模型，加 --accept-unlisted；报告会写明",
-                "if it is a model of your own, add --accept-unlisted: the report will say so",
+                "自己的模型先用 judge install 安装；或加 --accept-unlisted，报告会写明",
+                "a model of your own: judge install it first; or add --accept-unlisted, and the report will say so",
             ),
         )
-    return JudgeRecord(file.name, sha256, size, judge)
+    return JudgeRecord(file.name, sha256, size, judge, known)
 
 
 def check_file(path: Path, entry: OtherFile) -> None:

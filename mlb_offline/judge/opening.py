@@ -19,6 +19,8 @@ from mlb_offline.judge.rendering import VERSION
 from mlb_offline.language import tr
 
 if TYPE_CHECKING:
+    from mlb_offline.judge.installed import InstalledJudge
+    from mlb_offline.judge.prompt import Prompt
     from mlb_offline.judge.small_judge import SmallJudge
 
 MOST = 2
@@ -48,18 +50,25 @@ class OpenedJudge:
 
     @property
     def name(self) -> str:
-        """That of the list, or of the file where it is not listed."""
-        return _name(self.record)
-
-
-def _name(record: JudgeRecord) -> str:
-    return record.file if record.judge is None else record.judge.name
+        """As ``JudgeRecord.name``."""
+        return self.record.name
 
 
 def checked(
-    folder: Path, manifest: Manifest, given: Sequence[Path], *, accept_unlisted: bool = False
+    folder: Path,
+    manifest: Manifest,
+    given: Sequence[Path],
+    *,
+    accept_unlisted: bool = False,
+    installed: Mapping[str, InstalledJudge] | None = None,
 ) -> list[tuple[Path, JudgeRecord]]:
     """The judges to use, each with the record of its file: those given, or else the two of the list.
+
+    Args:
+        folder: of the list.
+        manifest: the list, its signature checked.
+        given: files.
+        accept_unlisted, installed: as in ``check_judge``.
 
     Raises:
         UsageError: more than two, or two of one content or one name.
@@ -67,8 +76,10 @@ def checked(
         TrustError: one is not the listed one, or not listed and not accepted, or trained on other evidence.
     """
     paths = list(given) or [folder / judge.file for judge in sorted(manifest.judges, key=lambda one: one.role)]
-    found = [(path, check_judge(path, manifest, accept_unlisted=accept_unlisted)) for path in paths]
-    same = {record.sha256 for _, record in found}, {_name(record) for _, record in found}
+    found = [
+        (path, check_judge(path, manifest, accept_unlisted=accept_unlisted, installed=installed)) for path in paths
+    ]
+    same = {record.sha256 for _, record in found}, {record.name for _, record in found}
     if len(found) > MOST or min(map(len, same)) < len(found):
         raise UsageError(
             tr("裁判应为一个或两个不同的模型", "a panel has one or two judges, of different content and name"),
@@ -78,8 +89,16 @@ def checked(
     return found
 
 
-def open_judge(path: Path, record: JudgeRecord, *, threads: int = 2) -> OpenedJudge:
+def open_judge(
+    path: Path, record: JudgeRecord, *, threads: int = 2, prompts: Mapping[str, Prompt] | None = None
+) -> OpenedJudge:
     """Open a model that was checked.
+
+    Args:
+        path: the file.
+        record: of it.
+        threads: that it may use.
+        prompts: a publisher's own wording by dataset, for judges that read text; the small ones ignore it.
 
     Raises:
         InputError: it cannot be loaded, or is no judge that this version can ask.
@@ -106,7 +125,7 @@ def open_judge(path: Path, record: JudgeRecord, *, threads: int = 2) -> OpenedJu
     if metadata_of(path, RENDERING) is not None:
         own = LlamaJudge(path, embedded(), threads=threads)
         return OpenedJudge(record, Calibrated(own, told), own.close, own.abort)
-    large = GgufJudge(path, threads=threads, calibration=told)
+    large = GgufJudge(path, prompts=prompts, threads=threads, calibration=told)
     return OpenedJudge(record, large, large.close, large.abort)
 
 
@@ -132,7 +151,7 @@ class Seat:
             "calibration": {} if judge is None else {k: v.model_dump() for k, v in sorted(judge.calibration.items())},
             "file": self.record.file,
             "listed": self.record.listed,
-            "name": _name(self.record),
+            "name": self.record.name,
             "sha256": self.record.sha256,
             "size": self.record.size,
         }
@@ -213,13 +232,20 @@ class Panel:
             one.close()
 
 
-def seats_of(given: Iterable[Path], *, accept_unlisted: bool, needed: bool) -> Seats:
+def seats_of(
+    given: Iterable[Path],
+    *,
+    accept_unlisted: bool,
+    needed: bool,
+    installed: Mapping[str, InstalledJudge] | None = None,
+) -> Seats:
     """The panel of a run: the embedded pair, of which one judge given replaces the first, and two replace both.
 
     Args:
         given: files of judges.
         accept_unlisted: whether they may be such as no trusted publisher has listed.
         needed: whether any dataset needs judges; if not, nothing is looked at.
+        installed: as in ``check_judge``.
 
     Raises:
         NotEvaluableError: there is no list of judges.
@@ -232,7 +258,8 @@ def seats_of(given: Iterable[Path], *, accept_unlisted: bool, needed: bool) -> S
     embedded = [folder / judge.file for judge in sorted(manifest.judges, key=lambda one: one.role)]
     named = list(given)
     files = [*named, *embedded[len(named) :]]
-    return Seats(tuple(_seat(*one) for one in checked(folder, manifest, files, accept_unlisted=accept_unlisted)))
+    found = checked(folder, manifest, files, accept_unlisted=accept_unlisted, installed=installed)
+    return Seats(tuple(_seat(*one) for one in found))
 
 
 def _seat(path: Path, record: JudgeRecord) -> Seat:

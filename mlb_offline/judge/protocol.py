@@ -85,7 +85,7 @@ def _criterion(  # noqa: PLR0917 - a row of the annotation layout
         name=name,
         topic=topic,
         text=text,
-        question="" if family == "points" else "\n".join(part for part in (item.scenario, item.question) if part),
+        question="\n".join(part for part in (item.scenario, item.question) if part),
         answer=answer,
         label=False,
         specialty=item.specialty,

@@ -197,6 +197,8 @@ def read_plain(plain, core):
         head, prompt, *items = [json.loads(line) for line in text[:-1].split(b"\n")]
         announced = {key: entry[key] for key in ("id", "metric", "items")}
         need(head == announced | {"type": "dataset", "canary": core["canary"]}, "dataset record")
+        announced = entry.get("judge_prompt", hashlib.sha256(prompt.get("judge", "").encode()).hexdigest())
+        need(announced == hashlib.sha256(prompt.get("judge", "").encode()).hexdigest(), "judge prompt")
         need(prompt["type"] == "prompt" and all(item["type"] == "item" for item in items), "records")
         need(len({item["item"]["id"] for item in items}) == len(items) == entry["items"], "items")
         datasets[entry["id"]] = (prompt["text"], prompt.get("judge"), [item["item"] for item in items])

@@ -7,13 +7,22 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from bundle_simulator import HOSPITAL, NOW, PUBLISHER, SERIES, STRANGER, TRUST, choice_item, choice_source
+from bundle_simulator import (
+    HOSPITAL,
+    NOW,
+    PUBLISHER,
+    SERIES,
+    STRANGER,
+    TRUST,
+    choice_item,
+    choice_source,
+)
 
 from mlb_offline.benchmark.catalogue import DATASETS
 from mlb_offline.benchmark.items import Item
 from mlb_offline.bundle import manifest as manifest_module
 from mlb_offline.bundle.build import build_bundle
-from mlb_offline.bundle.opening import open_bundle, verify_bundle
+from mlb_offline.bundle.opening import open_bundle, show_bundle, verify_bundle
 from mlb_offline.bundle.source import Source, SourceDataset
 from mlb_offline.errors import InputError, UsageError
 from mlb_offline.trust.canonical import canonical_json
@@ -113,17 +122,26 @@ def test_a_demonstration_key_makes_a_demonstration_bundle(tmp_path):
     assert not build(tmp_path / "b", choice_source(demonstration=False)).core.demonstration
 
 
-def test_a_judge_prompt_and_several_datasets_come_back_equal(tmp_path, state):
+def with_judge_prompt(text):
+    """A source of a dataset without and one with a judge prompt."""
     safety = DATASETS["GeneralSafety"]
     raw = choice_item(1, options=[], answer=None)
-    text = SourceDataset(safety, "${question}", "判断：${question}", (Item.model_validate(raw),), "CC0", "tests")
+    content = SourceDataset(safety, "${question}", text, (Item.model_validate(raw),), "CC0", "tests")
     source = choice_source()
-    source = Source(**(vars(source) | {"datasets": {**source.datasets, safety.id: text}}))
-    build(tmp_path / "a", source)
+    return Source(**(vars(source) | {"datasets": {**source.datasets, safety.id: content}}))
+
+
+def test_a_judge_prompt_and_several_datasets_come_back_equal(tmp_path, state):
+    source = with_judge_prompt("判断：${question}${answer}")
+    manifest = build(tmp_path / "a", source)
+    digest = hashlib.sha256("判断：${question}${answer}".encode()).hexdigest()
+    assert [entry.model_dump().get("judge_prompt") for entry in manifest.core.datasets] == [None, digest]
+    assert show_bundle(tmp_path / "a") == manifest
     opened = open_bundle(tmp_path / "a", TRUST, HOSPITAL, state=state, now=NOW)
     assert list(opened.datasets) == ["CMExam", "GeneralSafety"]
-    assert opened.datasets["GeneralSafety"].judge == "判断：${question}"
-    assert opened.datasets["GeneralSafety"].items == text.items
+    assert opened.datasets["GeneralSafety"].judge_prompt == "判断：${question}${answer}"
+    assert opened.datasets["CMExam"].judge_prompt is None
+    assert opened.datasets["GeneralSafety"].items == source.datasets["GeneralSafety"].items
 
 
 @pytest.mark.parametrize("kind", ["report", "hospital"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import tracemalloc
 from dataclasses import replace
@@ -83,7 +84,7 @@ def test_the_independent_reader_reads_the_same(small_bundle, path, state):
     prompt, judge, items = datasets["CMExam"]
     content = opened.datasets["CMExam"]
     assert manifest == opened.manifest.model_dump()
-    assert (prompt, judge) == (content.prompt, content.judge)
+    assert (prompt, judge) == (content.prompt, content.judge_prompt)
     assert items == [item.to_json() for item in content.items]
 
 
@@ -276,6 +277,58 @@ def test_records_that_are_not_what_the_manifest_says_are_refused(path, name):
     simulator = Simulator()
     change(simulator.records[0])
     refused(path, simulator, match)
+
+
+GOOD_JUDGE_PROMPT = "${answer}${criterion}"
+
+
+def judged(text: str | None, **announced: object) -> Simulator:
+    """A bundle of one dataset with a judge prompt, and what its entry in the manifest has beside the usual keys."""
+    simulator = Simulator()
+    head, prompt, item, _ = simulator.records[0]
+    changed = {"id": "MAEthic", "items": 1, "metric": "judge-ethics"}
+    simulator.core["datasets"][0].update(changed, **announced)
+    head.update(changed)
+    prompt.update(text="${question}", **({} if text is None else {"judge": text}))
+    item["item"] = {"scenario": "情境"} | {
+        key: item["item"][key] for key in item["item"] if key not in {"options", "answer"}
+    }
+    simulator.records[0].pop()
+    return simulator
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("announced", [{}, {"judge_prompt": digest(GOOD_JUDGE_PROMPT)}], ids=["as before", "announced"])
+def test_a_judge_prompt_is_read_announced_or_not(path, state, announced):
+    path.write_bytes(judged(GOOD_JUDGE_PROMPT, **announced).data())
+    opened = open_bundle(path, TRUST, HOSPITAL, state=state, now=NOW)
+    assert opened.datasets["MAEthic"].judge_prompt == GOOD_JUDGE_PROMPT
+    _, read = independent_reader.open_bundle(path.read_bytes(), [PUBLISHER.verify_key.spki], HOSPITAL_SEED, NOW)
+    assert read["MAEthic"][1] == GOOD_JUDGE_PROMPT
+
+
+JUDGE_PROMPT_FAULTS = {
+    "another than announced": (judged(GOOD_JUDGE_PROMPT, judge_prompt=digest("x")), "not the one of the manifest"),
+    "announced and absent": (judged(None, judge_prompt=digest(GOOD_JUDGE_PROMPT)), "not the one of the manifest"),
+    "announced as nothing": (judged(None, judge_prompt=""), "malformed"),
+    "announced as null": (judged(None, judge_prompt=None), "malformed"),
+    "without its slots": (judged("${answer}"), "dataset MAEthic"),
+}
+
+
+@pytest.mark.parametrize("name", JUDGE_PROMPT_FAULTS)
+def test_a_judge_prompt_that_is_not_what_it_must_be_is_refused(path, name):
+    simulator, match = JUDGE_PROMPT_FAULTS[name]
+    refused(path, simulator, match)
+
+
+def test_a_judge_prompt_of_a_dataset_that_is_not_judged_is_refused(path):
+    simulator = Simulator()
+    simulator.records[0][1].update(judge=GOOD_JUDGE_PROMPT)
+    refused(path, simulator, "CMExam is not judged")
 
 
 def frame(data: bytes, **options: object) -> bytes:

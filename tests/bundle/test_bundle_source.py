@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlb_offline.benchmark.catalogue import DATASETS
+from mlb_offline.benchmark.items import Item
 from mlb_offline.benchmark.prompts import default_prompt
 from mlb_offline.bundle.source import read_source, write_source
 from mlb_offline.errors import InputError
@@ -77,13 +78,64 @@ def test_what_is_written_is_read_back_equal(
         version=version,
         demonstration=demonstration,
     )
-    content = replace(
-        source.datasets["CMExam"], licence=licence, source=title, prompt="${question}${options}" + prompt, judge=prompt
-    )
+    content = replace(source.datasets["CMExam"], licence=licence, source=title, prompt="${question}${options}" + prompt)
     source = replace(source, datasets={"CMExam": content})
     out = tmp_path_factory.mktemp("source") / "src"
     write_source(source, out)
     assert read_source(out) == source
+
+
+JUDGE_PROMPT = "依据指南判断。\r\n${answer}\n是否满足：${criterion}$5 $answer"
+
+
+def judged_folder(tmp_path, text, dataset="MAEthic"):
+    """A source folder of one item with a judge prompt."""
+    item = Item.model_validate(choice_item(1, options=[], answer=None, scenario="情境"))
+    source = choice_source()
+    content = replace(source.datasets["CMExam"], dataset=DATASETS[dataset], prompt="${question}", items=(item,))
+    out = tmp_path / "judged"
+    write_source(replace(source, datasets={dataset: replace(content, judge_prompt=text)}), out)
+    return out
+
+
+def test_a_judge_prompt_is_written_and_read_back_equal(tmp_path):
+    assert read_source(judged_folder(tmp_path, JUDGE_PROMPT)).datasets["MAEthic"].judge_prompt == JUDGE_PROMPT
+    assert read_source(judged_folder(tmp_path / "none", None)).datasets["MAEthic"].judge_prompt is None
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "match"),
+    [
+        ("${answer}", None, r"no slot \$\{criterion\}"),
+        ("${criterion}", None, r"no slot \$\{answer\}"),
+        ("", None, "no slot"),
+        ("${answer}\n${criterion}\n${point}", 3, r"wrong slot \$\{point\}"),
+        ("${answer}\n${criterion} ${Answer}", 2, r"wrong slot \$\{Answer\}"),
+        ("${answer}${criterion}\n\n${answer", 3, "wrong slot"),
+        ("${answer}\n⟦回答⟧${criterion}", 2, "marks of the program"),
+        ("${answer}${criterion}" + "好" * 4000, None, "longer than 4000"),
+    ],
+)
+def test_a_judge_prompt_that_cannot_be_filled_is_refused_with_its_line(tmp_path, text, line, match):
+    out = judged_folder(tmp_path, text)
+    error = refused(out, match)
+    assert (error.file, error.line) == (str(out / "judge" / "MAEthic.txt"), line)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "text", "good"),
+    [
+        ("GeneralSafety", "安全吗？${answer}", True),
+        ("GeneralSafety", "安全吗？${question}${answer}${criterion}", True),
+        ("GeneralSafety", "安全吗？${question}", False),
+    ],
+)
+def test_only_one_question_is_asked_of_safety_so_its_wording_may_be_all_the_publishers(tmp_path, dataset, text, good):
+    out = judged_folder(tmp_path, text, dataset)
+    if good:
+        assert read_source(out).datasets[dataset].judge_prompt == text
+    else:
+        refused(out, "no slot")
 
 
 def test_a_folder_with_something_in_it_is_not_written_to(folder):
@@ -212,10 +264,10 @@ def test_text_that_is_no_utf8_is_named_with_its_line(folder):
     assert refused(folder, "not UTF-8").line == 2
 
 
-def test_a_judge_prompt_is_read_where_there_is_one(folder):
+def test_a_judge_prompt_of_a_dataset_that_is_not_judged_is_refused(folder):
     (folder / "judge").mkdir()
-    (folder / "judge" / "CMExam.txt").write_text("j")
-    assert read_source(folder).datasets["CMExam"].judge == "j"
+    (folder / "judge" / "CMExam.txt").write_text("${answer}${criterion}")
+    assert refused(folder, "CMExam is not judged").file == str(folder / "judge" / "CMExam.txt")
 
 
 def test_the_datasets_are_those_of_the_catalogue(folder):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import independent_reader
 import pytest
-from bundle_simulator import choice_source
+from bundle_simulator import choice_item, choice_source
 from typer.testing import CliRunner
 
-from mlb_offline.bundle.source import write_source
+from mlb_offline.benchmark.catalogue import DATASETS
+from mlb_offline.benchmark.items import Item
+from mlb_offline.bundle.source import SourceDataset, write_source
 from mlb_offline.cli import bundle, keys
 from mlb_offline.errors import InputError, MlbError, TrustError
 from mlb_offline.trust import sealing
@@ -100,6 +104,20 @@ def test_text_output_names_fingerprints_and_what_was_not_checked(world):
     assert "for demonstration only" in verified
     assert "unverified" in run(bundle.app, "show", world / "b.mlbb").stdout
     assert fingerprint in run(keys.app, "show", public).stdout
+
+
+def test_show_lists_the_datasets_that_bring_their_own_judge_prompt(world):
+    item = Item.model_validate(choice_item(1, options=[], answer=None))
+    source = choice_source()
+    safety = DATASETS["GeneralSafety"]
+    content = SourceDataset(safety, "${question}", "安全吗？${answer}", (item,), "CC0-1.0", "the tests")
+    write_source(replace(source, datasets={safety.id: content}), world / "src", merge=True)
+    build(world)
+    told = "own/" + hashlib.sha256("安全吗？${answer}".encode()).hexdigest()[:12]
+    lines = run(bundle.app, "show", world / "b.mlbb").stdout.splitlines()
+    place = lines.index(f"    its own judge prompt {told}")
+    assert "GeneralSafety" in lines[place - 1]
+    assert sum("judge prompt" in line for line in lines) == 1
 
 
 def test_show_says_in_json_that_nothing_is_verified(world):

@@ -22,8 +22,9 @@ Ask = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def ask(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ask:
+def ask(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ask:
     monkeypatch.setattr("mlb_offline.language._current", "en")
+    monkeypatch.setenv("MLB_STATE", str(tmp_path / "state"))
 
     def asked(*words: str | Path) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as end:

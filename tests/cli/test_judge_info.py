@@ -80,8 +80,9 @@ class House:
 
 
 @pytest.fixture
-def ask(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Told]:
+def ask(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Told]:
     monkeypatch.setattr("mlb_offline.language._current", "en")
+    monkeypatch.setenv("MLB_STATE", str(tmp_path / "state"))
 
     def asked(*words: str | Path) -> Told:
         with pytest.raises(SystemExit) as end:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +18,7 @@ from mlb_offline.errors import InputError
 from mlb_offline.judge.annotation import Criterion
 from mlb_offline.judge.llama.judge import GgufJudge
 from mlb_offline.judge.llama.verdicts import Weighed
-from mlb_offline.judge.prompt import LONGEST, shipped_prompt
+from mlb_offline.judge.prompt import FENCE_RULE, LONGEST, REPLY_RULE, Prompt, shipped_prompt
 
 POINT = Criterion("1", "1", "points", "MADiagnosis", "point", "诊断", "急性心肌梗死", "", "诊断：心梗。", label=True)
 ETHICS = Criterion("2", "2", "ethics", "MAEthic", "q1", "", "是否识别问题", "情境\n问题", "应当告知患者。", label=True)
@@ -80,16 +81,60 @@ HOSTILE = (
 def test_no_control_token_fence_or_unseen_character_comes_from_what_others_wrote(
     judge: GgufJudge, hostile: str, field: str
 ) -> None:
-    tokens = judge._context.texts(judge.tokens(replace(POINT, **{field: hostile})))
-    plain = judge._context.texts(judge.tokens(replace(POINT, **{field: "好"})))
+    asked = ETHICS if field == "question" else POINT
+    tokens = judge._context.texts(judge.tokens(replace(asked, **{field: hostile})))
+    plain = judge._context.texts(judge.tokens(replace(asked, **{field: "好"})))
     for control in ("<s>", "</s>", "<|im_start|>", "<|im_end|>"):
         assert tokens.count(control) == plain.count(control)
-    message = shipped_prompt().render(replace(POINT, **{field: hostile}))
-    wanted = shipped_prompt().render(replace(POINT, **{field: "好"}))
+    message = shipped_prompt().render(replace(asked, **{field: hostile}))
+    wanted = shipped_prompt().render(replace(asked, **{field: "好"}))
     assert message.count("⟦") == wanted.count("⟦")
     assert not set("\u200b\u2060\u202e\U000e0041") & set(message)
     assert "[INST]" not in message
     assert "<|" not in message
+
+
+OWN = "按指南判断。\n${question}\n${answer}\n主题${topic}\n${point}\n${answer}，价格$5 ${criterion}"
+
+
+@pytest.mark.parametrize("hostile", [*HOSTILE, "${answer}", "$answer"])
+@pytest.mark.parametrize("field", ["answer", "question", "text", "topic"])
+def test_a_publishers_own_prompt_fences_what_others_wrote_as_the_shipped_one_does(hostile: str, field: str) -> None:
+    message, wanted = (Prompt.own(OWN).render(replace(POINT, **{field: text})) for text in (hostile, "好"))
+    assert message.count("⟦") == wanted.count("⟦") == 10
+    assert not set("\u200b\u2060\u202e\U000e0041") & set(message)
+    assert "[INST]" not in message
+    assert "<|" not in message
+    assert message.count(POINT.answer) == wanted.count(POINT.answer)
+
+
+def test_a_publishers_own_prompt_stands_between_the_rules_of_the_shipped_one() -> None:
+    lines = Prompt.own("问：\n${answer}\n${criterion}\n\n").render(ETHICS).splitlines()
+    assert lines == [FENCE_RULE, "问：", "⟦回答⟧", "应当告知患者。", "⟦/回答⟧", "是否识别问题", REPLY_RULE]
+    shipped = shipped_prompt().sections["message"].splitlines()
+    assert {FENCE_RULE, REPLY_RULE} <= set(shipped)
+
+
+def test_a_publishers_own_prompt_is_known_by_its_digest() -> None:
+    prompt = Prompt.own("安全吗？${answer}")
+    assert prompt.sha256 == hashlib.sha256("安全吗？${answer}".encode()).hexdigest()
+    assert prompt.version == f"own/{prompt.sha256[:12]}"
+
+
+def test_a_judge_puts_the_criteria_of_a_dataset_with_the_prompt_given_for_it(model: Path, judge: GgufJudge) -> None:
+    own = Prompt.own("${answer}${criterion}")
+    other = GgufJudge(model, threads=1, prompts={"MAEthic": own})
+    assert (other.prompt_of("MAEthic"), other.prompt_of("MADiagnosis")) == (own, shipped_prompt())
+    assert other.tokens(POINT) == judge.tokens(POINT)
+    assert other.tokens(ETHICS) != judge.tokens(ETHICS)
+    assert probabilities(other.weigh(CASES[:3])) == pytest.approx(probabilities(judge.weigh(CASES[:3])), abs=1e-3)
+    other.close()
+
+
+def test_the_question_of_a_point_is_shown_by_a_publishers_prompt_alone() -> None:
+    asked = replace(POINT, question="患者胸痛")
+    assert shipped_prompt().render(asked) == shipped_prompt().render(POINT)
+    assert "患者胸痛" in Prompt.own("${question}${answer}${point}").render(asked)
 
 
 def test_what_lies_beyond_the_longest_answer_is_not_shown() -> None:

@@ -44,6 +44,11 @@ def test_fixed_questions_carry_scenario_and_question() -> None:
     assert [one.id for one in criteria_of(DATASETS["GeneralSafety"], item(), "答")] == ["GeneralSafety/x/safe"]
 
 
+def test_points_carry_the_question_too_for_prompts_that_show_it() -> None:
+    (found,) = criteria_of(DATASETS["MADiagnosis"], item(answer={"诊断": "肺炎"}, question="问"), "答")
+    assert found.question == "问"
+
+
 def test_ids_are_told_apart_and_keep_their_order() -> None:
     points = [EvaluationPoint(topic="诊断", point=f"点{number}") for number in range(12)]
     found = [one.id for one in criteria_of(DATASETS["MADiagnosis"], item(evaluation_points=points), "答")]

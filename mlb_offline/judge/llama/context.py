@@ -143,6 +143,23 @@ class LlamaContext:
         """Tokens of the longest text that the model was trained on."""
         return int(self._api.llama_model_n_ctx_train(self._model))
 
+    @property
+    def parameters(self) -> int:
+        """Number of the model's parameters."""
+        return int(self._api.llama_model_n_params(self._model))
+
+    @property
+    def quantisation(self) -> str:
+        """Of most weights, such as ``Q4_K_M``: what the file says, else what llama.cpp guesses from its tensors."""
+        said = self.metadata("general.file_type")
+        constants: dict[str, object] = vars(self._api)
+        for name, value in constants.items():
+            if name.startswith("LLAMA_FTYPE_") and str(value) == said:
+                return name.removeprefix("LLAMA_FTYPE_").removeprefix("MOSTLY_").removeprefix("ALL_")
+        buffer = ctypes.create_string_buffer(256)
+        self._api.llama_model_desc(self._model, buffer, len(buffer))
+        return buffer.value.decode("utf-8", "replace").rpartition(" ")[2] or "?"
+
     def metadata(self, key: str) -> str | None:
         """A text of the file's metadata; None where there is none."""
         return _metadata(self._api, self._model, key)

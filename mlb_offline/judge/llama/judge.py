@@ -41,6 +41,7 @@ class GgufJudge:
     Args:
         file: a GGUF model with a chat template.
         prompt: the wording.
+        prompts: another wording for criteria of these datasets, by id.
         threads: that llama.cpp may use.
         reasons: let it reason first and write its verdict, instead of weighing both words at once.
         calibration: (scale, shift) of the log-odds by family, as in ``Calibrated``.
@@ -55,12 +56,13 @@ class GgufJudge:
         file: Path,
         *,
         prompt: Prompt | None = None,
+        prompts: Mapping[str, Prompt] | None = None,
         threads: int = 2,
         reasons: bool = False,
         calibration: Mapping[Family, tuple[float, float]] | None = None,
     ) -> None:
         self._calibration = calibration or {}
-        self._prompt, self._reasons = prompt or shipped_prompt(), reasons
+        self._prompt, self._prompts, self._reasons = prompt or shipped_prompt(), prompts or {}, reasons
         self._context = LlamaContext(file, tokens=CONTEXT, sequences=SEQUENCES, threads=threads)
         try:
             self._around = around(self._context, thinking=reasons)
@@ -84,9 +86,18 @@ class GgufJudge:
         line, whole = (self._context.tokenised(text, special=False) for text in ("\n", f"\n{word}"))
         return whole[len(line) :] if whole[: len(line)] == line else []
 
+    @property
+    def context(self) -> LlamaContext:
+        """The opened model."""
+        return self._context
+
+    def prompt_of(self, dataset: str) -> Prompt:
+        """The wording with which criteria of a dataset are put."""
+        return self._prompts.get(dataset, self._prompt)
+
     def tokens(self, criterion: Criterion) -> list[int]:
         """The whole prompt, chat template included."""
-        message = self._context.tokenised(self._prompt.render(criterion), special=False)
+        message = self._context.tokenised(self.prompt_of(criterion.dataset).render(criterion), special=False)
         return [*self._around.before, *message, *self._around.after]
 
     def weigh(self, criteria: Sequence[Criterion]) -> list[Weighed | None]:
