@@ -192,7 +192,7 @@ def error_table(trials: int, seed: int) -> Iterator[str]:
             f"{100 * one / trials:.2f} % ({100 * upper(one, trials):.2f} %)"
             for one in (max(found.by_share), found.by_any)
         ]
-        yield f"| {row.kind} | {found.kappa + 0.0:.2f} | {row.n} | {row.mean} | {rates[0]} | {rates[1]} |"
+        yield f"| {row.kind} | {round(found.kappa, 2) + 0.0:.2f} | {row.n} | {row.mean} | {rates[0]} | {rates[1]} |"
 
 
 @dataclass(frozen=True)
