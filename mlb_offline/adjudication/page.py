@@ -57,7 +57,7 @@ def build_page(packet: Packet, passphrase: str, key: bytes) -> bytes:
     """
     if len(key) != KEY_BYTES:
         raise ValueError("a packet key is 32 bytes")
-    _check_passphrase(passphrase)
+    check_passphrase(passphrase)
     script = '"use strict";\n' + "".join(_part(name) for name in _SCRIPTS)
     style = _part("page.css")
     page = Template(_part("page.html")).substitute(
@@ -70,7 +70,12 @@ def build_page(packet: Packet, passphrase: str, key: bytes) -> bytes:
     return page.encode("utf-8")
 
 
-def _check_passphrase(passphrase: str) -> None:
+def check_passphrase(passphrase: str) -> None:
+    """Refuse a passphrase that protects nothing.
+
+    Raises:
+        UsageError: it is shorter than ``MIN_PASSPHRASE`` characters, or no Unicode text.
+    """
     try:
         passphrase.encode("utf-8")
     except UnicodeEncodeError:

@@ -117,6 +117,15 @@ def make_result(
     )
 
 
+def packet_of(raw: bytes, *, file: str | Path) -> str:
+    """The packet that a result file says it belongs to; ``open_result`` checks whether it does.
+
+    Raises:
+        InputError: it is not of this format.
+    """
+    return str(_outer(raw, file)["packet"])
+
+
 def open_result(raw: bytes, packet: Packet, key: bytes, trust: TrustSet, *, file: str | Path) -> ReviewerResult:
     """Check a result file and give its verdicts. A partial one is given too, with ``complete`` False.
 

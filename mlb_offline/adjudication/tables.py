@@ -30,6 +30,25 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _WORDS: dict[str, Verdict] = {"是": "是", "否": "否", "无法判断": "?", "?": "?", "？": "?"}
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file is a table, by its suffix."""
+    return path.suffix.lower() in {".csv", ".xlsx"}
+
+
+def require_table(path: Path) -> None:
+    """Refuse a name that is no table's.
+
+    Raises:
+        UsageError: its suffix is another.
+    """
+    if not is_table(path):
+        raise UsageError(
+            tr(f"不支持后缀“{path.suffix}”", f"the suffix {path.suffix!r} is not supported"),
+            file=path,
+            remedy=tr("使用 .xlsx 或 .csv", "use .xlsx or .csv"),
+        )
+
+
 def write_table(packet: Packet, path: Path) -> None:
     """Write a packet's tasks to a new ``.xlsx`` or ``.csv`` file (UTF-8 with a byte order mark), mode 0600.
 
@@ -39,19 +58,9 @@ def write_table(packet: Packet, path: Path) -> None:
         UsageError: another suffix, or a text that is too long for a cell.
         InputError: the file exists or cannot be written.
     """
+    require_table(path)
     rows = [COLUMNS, *(_row(task, path) for task in packet.tasks)]
-    match path.suffix.lower():
-        case ".csv":
-            data = _csv(rows)
-        case ".xlsx":
-            data = _xlsx(rows)
-        case suffix:
-            raise UsageError(
-                tr(f"不支持后缀“{suffix}”", f"the suffix {suffix!r} is not supported"),
-                file=path,
-                remedy=tr("使用 .xlsx 或 .csv", "use .xlsx or .csv"),
-            )
-    create(path, data, mode=0o600)
+    create(path, _csv(rows) if path.suffix.lower() == ".csv" else _xlsx(rows), mode=0o600)
 
 
 def read_table(path: Path, packet: Packet) -> tuple[dict[str, Verdict], dict[str, str]]:

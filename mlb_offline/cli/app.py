@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mlb_offline import __version__
-from mlb_offline.cli import bundle, judge, keys, log, policy, report
+from mlb_offline.cli import adjudicate, bundle, judge, keys, log, policy, report
 from mlb_offline.cli.bridge import bridge_command
 from mlb_offline.cli.demo import demo_command
 from mlb_offline.cli.doctor import doctor_command
@@ -71,6 +71,11 @@ app.add_typer(
 app.command("run", help=tr("评测一个目标模型", "evaluate a target model"))(run_command)
 app.add_typer(log.app, name="log", help=tr("核验运行日志", "verify a run's log"))
 app.add_typer(judge.app, name="judge", help=tr("查看与核验裁判模型", "show and verify judge models"))
+app.add_typer(
+    adjudicate.app,
+    name="adjudicate",
+    help=tr("请医生评定：计划、任务页、导入", "let physicians settle criteria: plan, page, import"),
+)
 app.add_typer(policy.app, name="policy", help=tr("查看与检查判定策略", "show and check policies"))
 app.add_typer(report.app, name="report", help=tr("生成签名报告", "build a signed report"))
 app.command("verify", help=tr("核验报告的真实性", "verify that a report is authentic"))(verify_command)

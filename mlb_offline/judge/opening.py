@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mlb_offline.errors import JudgeError, UsageError
 from mlb_offline.installation import data_folder
 from mlb_offline.judge.annotation import Criterion
+from mlb_offline.judge.installed import InstalledJudge, known_judges
 from mlb_offline.judge.manifest import JudgeRecord, Manifest, check_judge, open_manifest
 from mlb_offline.judge.panel import Opinions
-from mlb_offline.judge.prompt import shipped_prompt
+from mlb_offline.judge.prompt import Prompt, shipped_prompt
 from mlb_offline.judge.protocol import names_of
 from mlb_offline.judge.rendering import VERSION
 from mlb_offline.language import tr
 
 if TYPE_CHECKING:
-    from mlb_offline.judge.installed import InstalledJudge
-    from mlb_offline.judge.prompt import Prompt
     from mlb_offline.judge.small_judge import SmallJudge
 
 MOST = 2
@@ -143,13 +142,14 @@ class Seat:
         return VERSION not in self.asked
 
     def to_json(self) -> dict[str, Any]:
-        """All that a verdict of it depends on, for a run's identity: ``{asked, calibration, file, listed, name, sha256,
-        size}``."""
+        """All that a verdict of it depends on, for a run's identity: ``{asked, calibration, file, installed, listed,
+        name, sha256, size}``."""
         judge = self.record.judge
         return {
             "asked": dict(self.asked),
             "calibration": {} if judge is None else {k: v.model_dump() for k, v in sorted(judge.calibration.items())},
             "file": self.record.file,
+            "installed": self.record.installed is not None,
             "listed": self.record.listed,
             "name": self.record.name,
             "sha256": self.record.sha256,
@@ -159,9 +159,10 @@ class Seat:
 
 @dataclass(frozen=True)
 class Seats:
-    """The judges of a run, not opened yet; none where no dataset needs them."""
+    """The judges of a run, not opened yet; none where no dataset needs them. ``prompts`` are a bundle's own."""
 
     seats: tuple[Seat, ...]
+    prompts: Mapping[str, Prompt] = field(default_factory=dict)
 
     def to_json(self) -> list[dict[str, Any]]:
         """Each, in order."""
@@ -178,7 +179,7 @@ class Seats:
         try:
             for seat in self.seats:
                 threads = cores if seat.large else min(LARGEST_SMALL, cores)
-                opened.append(open_judge(seat.path, seat.record, threads=threads))
+                opened.append(open_judge(seat.path, seat.record, threads=threads, prompts=self.prompts))
         except BaseException:
             for judge in opened:
                 judge.close()
@@ -237,15 +238,17 @@ def seats_of(
     *,
     accept_unlisted: bool,
     needed: bool,
-    installed: Mapping[str, InstalledJudge] | None = None,
+    state: Path | None = None,
+    prompts: Mapping[str, Prompt] | None = None,
 ) -> Seats:
     """The panel of a run: the embedded pair, of which one judge given replaces the first, and two replace both.
 
     Args:
-        given: files of judges.
+        given: files of judges, or names of installed ones.
         accept_unlisted: whether they may be such as no trusted publisher has listed.
         needed: whether any dataset needs judges; if not, nothing is looked at.
-        installed: as in ``check_judge``.
+        state: state folder that may hold installed judges, beside those of the models' folder.
+        prompts: a bundle's own, by dataset.
 
     Raises:
         NotEvaluableError: there is no list of judges.
@@ -256,19 +259,26 @@ def seats_of(
     folder = data_folder() / "models"
     manifest = open_manifest(folder)
     embedded = [folder / judge.file for judge in sorted(manifest.judges, key=lambda one: one.role)]
-    named = list(given)
+    installed = known_judges(folder, *([] if state is None else [state]))
+    by_name = {judge.name: judge.path for judge in installed.values()}
+    named = [path if path.exists() else by_name.get(str(path), path) for path in given]
     files = [*named, *embedded[len(named) :]]
     found = checked(folder, manifest, files, accept_unlisted=accept_unlisted, installed=installed)
-    return Seats(tuple(_seat(*one) for one in found))
+    own = dict(prompts or {})
+    return Seats(tuple(_seat(*one, prompts=own) for one in found), own)
 
 
-def _seat(path: Path, record: JudgeRecord) -> Seat:
+def _seat(path: Path, record: JudgeRecord, *, prompts: Mapping[str, Prompt]) -> Seat:
     if record.judge is not None:
-        return Seat(path, record, {record.judge.prompt.name: record.judge.prompt.sha256})
-    from mlb_offline.judge.lexicon import embedded_sha256
-    from mlb_offline.judge.llama.context import metadata_of
-    from mlb_offline.judge.llama_judge import RENDERING
+        told = {record.judge.prompt.name: record.judge.prompt.sha256}
+    else:
+        from mlb_offline.judge.lexicon import embedded_sha256
+        from mlb_offline.judge.llama.context import metadata_of
+        from mlb_offline.judge.llama_judge import RENDERING
 
-    small = path.suffix == ".onnx" or metadata_of(path, RENDERING) is not None
-    prompt = shipped_prompt()
-    return Seat(path, record, {VERSION: embedded_sha256()} if small else {prompt.version: prompt.sha256})
+        small = path.suffix == ".onnx" or metadata_of(path, RENDERING) is not None
+        prompt = shipped_prompt()
+        told = {VERSION: embedded_sha256()} if small else {prompt.version: prompt.sha256}
+    if VERSION not in told:
+        told |= {f"{prompt.version} {name}": prompt.sha256 for name, prompt in prompts.items()}
+    return Seat(path, record, told)

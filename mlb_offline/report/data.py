@@ -23,6 +23,7 @@ from mlb_offline.report import canonical
 from mlb_offline.report.canonical import refuse
 from mlb_offline.report.scalars import MAX_ANSWERS, MAX_ITEMS, Count, Instant, Row, Sha256, Share, Strict
 from mlb_offline.run.clock import CLOCK_STEP
+from mlb_offline.stats.powered import SMALLEST_SHARE
 
 FORMAT: Final = "mlb-offline/report/v1"
 TEMPLATE: Final = "v1"
@@ -128,11 +129,16 @@ class PlattScale(Strict):
 
 
 class JudgeIdentity(Strict):
-    """A judge of the run; ``asked`` names what it was shown, with its SHA-256, ``calibration`` goes by family."""
+    """A judge of the run; ``asked`` names what it was shown, with its SHA-256, ``calibration`` goes by family.
+
+    ``listed``: a trusted publisher vouches for it; ``installed``: the hospital has installed it; neither: the operator
+    accepted it for this run.
+    """
 
     asked: Annotated[dict[str, Sha256], Field(min_length=1, max_length=100)]
     calibration: dict[Literal["points", "safety", "ethics"], PlattScale]
     file: str
+    installed: bool
     listed: bool
     name: str
     sha256: Sha256
@@ -234,6 +240,18 @@ class Evidence(Strict):
     demonstration_report_key: bool
 
 
+class Audit(Strict):
+    """A physician's labels of a random sample of a judged dataset's items (``stats.sample.Audit``, without the share).
+
+    ``drawn``: rows (judges' score, least and most by the physician, items), in millionths; ``others``: rows (judges'
+    score, items); ``judges``: rows of what the judges are worth on those drawn.
+    """
+
+    drawn: Annotated[list[Row], Field(max_length=MAX_ITEMS)]
+    others: Annotated[list[Row], Field(max_length=MAX_ITEMS)]
+    judges: Annotated[list[Row], Field(max_length=MAX_ANSWERS)]
+
+
 class Sample(Strict):
     """What was counted in one dataset.
 
@@ -245,6 +263,7 @@ class Sample(Strict):
             summed over an item's repeats; judged datasets: rows (least, most, items), scores of an item in
             millionths. Sorted, no row twice.
         criteria: of a judged dataset, criteria by what the judges make of them; all keys of ``MARKS``. Else none.
+        audit: of a judged dataset of which a sample was drawn for a physician.
     """
 
     dataset: str
@@ -254,6 +273,7 @@ class Sample(Strict):
     tally: dict[str, Count]
     histogram: Annotated[list[Row], Field(max_length=MAX_ITEMS)]
     criteria: dict[str, Count]
+    audit: Audit | None
 
 
 class Partial(Strict):
@@ -306,6 +326,25 @@ class Critical(Strict):
     reason: Reason | None
 
 
+class Rate(Strict):
+    """A figure in [-1, 1] with its 95 % interval."""
+
+    value: Annotated[float, Field(ge=-1, le=1)]
+    low: Annotated[float, Field(ge=-1, le=1)]
+    high: Annotated[float, Field(ge=-1, le=1)]
+
+
+class Worth(Strict):
+    """How far two agree, in criteria: the judges with the physician on the random sample of a dataset (``id``), or two
+    physicians with each other (``physicians``). ``n`` criteria, of which ``answered`` bear a verdict of both."""
+
+    id: str
+    n: Count
+    answered: Count
+    agreed: Rate | None
+    kappa: Rate | None
+
+
 class Findings(Strict):
     """All that follows from the inputs; ``reasons`` are those beside the indicative ones."""
 
@@ -314,9 +353,38 @@ class Findings(Strict):
     overall: Score
     gates: list[Gate]
     critical: list[Critical]
+    worth: list[Worth]
     indicative: list[Reason]
     reasons: list[Reason]
     verdict: Verdict
+
+
+class Reviewer(Strict):
+    """A physician's key, and how many criteria were labelled under it."""
+
+    keyid: Sha256
+    fingerprint: str
+    criteria: Annotated[int, Field(ge=1)]
+
+
+class Adjudication(Strict):
+    """What physicians had to do with the run.
+
+    Attributes:
+        seed: hash of the event that finished the run; the items drawn follow from it (``stats.draw``).
+        shares: chance of an item to be drawn, by dataset.
+        packets: given out to be labelled; of these ``plaintext`` unencrypted.
+        reviewers: in the order of their key ids.
+        physicians: of criteria that two have decided: rows (both 是, the first alone, the second alone, both 否,
+            answers). Sorted, no row twice.
+    """
+
+    seed: Sha256
+    shares: dict[str, Annotated[float, Field(ge=SMALLEST_SHARE, le=1)]]
+    packets: Count
+    plaintext: Count
+    reviewers: list[Reviewer]
+    physicians: Annotated[list[Row], Field(max_length=MAX_ANSWERS)]
 
 
 class Items(Strict):
@@ -349,6 +417,7 @@ class ReportData(Strict):
     evidence: Evidence
     policy: PolicyText
     samples: list[Sample]
+    adjudication: Adjudication | None
     critical_items: dict[str, dict[str, bool]]
     items: Items
     findings: Findings

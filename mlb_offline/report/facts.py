@@ -58,6 +58,7 @@ def facts_agree(data: ReportData, now: datetime, file: str | Path) -> None:
     notes_say_what_was(data, file)
     counts_fit_tally(data, file)
     judges_saw_the_answers(data, file)
+    physicians_saw_the_sample(data, file)
     critical_items_fit(data, file)
     attempts_fit(data, file)
 
@@ -336,6 +337,33 @@ def judges_saw_the_answers(data: ReportData, file: str | Path) -> None:
 
 def _open(sample: Sample) -> bool:
     return bool(sample.tally["unjudged"] or sample.criteria["d"] or sample.criteria["a"])
+
+
+def physicians_saw_the_sample(data: ReportData, file: str | Path) -> None:
+    """A sample was drawn where a share was fixed, of a run that had finished, and labels were given by somebody."""
+    adjudication, samples = data.adjudication, {sample.dataset: sample for sample in data.samples}
+    audited = {name for name, sample in samples.items() if sample.audit is not None}
+    if adjudication is None:
+        good = not audited
+    else:
+        reviewers = [reviewer.keyid for reviewer in adjudication.reviewers]
+        seen = [name for name in audited if _labelled(samples[name])]
+        good = (
+            audited == adjudication.shares.keys()
+            and all(samples[name].criteria for name in audited)
+            and data.run.finished is not None
+            and reviewers == sorted(set(reviewers))
+            and all(one.fingerprint == fingerprint(bytes.fromhex(one.keyid)) for one in adjudication.reviewers)
+            and adjudication.plaintext <= adjudication.packets
+            and not ((seen or reviewers) and not (reviewers and adjudication.packets))
+            and not (adjudication.physicians and len(reviewers) < 2)
+        )
+    if not good:
+        _contradiction("医生评定的记录自相矛盾", "what is told of physicians does not fit", file, "adjudication")
+
+
+def _labelled(sample: Sample) -> bool:
+    return sample.audit is not None and bool(sample.audit.judges)
 
 
 def critical_items_fit(data: ReportData, file: str | Path) -> None:

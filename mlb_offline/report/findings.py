@@ -13,18 +13,23 @@ from mlb_offline.benchmark.catalogue import Metric
 from mlb_offline.policy.evaluate import CriticalOutcomes, PolicyOutcome, evaluate
 from mlb_offline.policy.model import Policy
 from mlb_offline.report.data import (
+    Adjudication,
+    Audit,
     Critical,
     Evidence,
     Figure,
     Findings,
     Gate,
     Partial,
+    Rate,
     Reason,
     Run,
     Sample,
     Score,
+    Worth,
 )
 from mlb_offline.stats import reasons as stats
+from mlb_offline.stats import sample as statistics
 from mlb_offline.stats.intervals import Interval
 from mlb_offline.stats.sample import DatasetSample
 from mlb_offline.stats.summary import DatasetResult, DimensionResult, Summary, summarise
@@ -39,6 +44,8 @@ def find(
     evidence: Evidence,
     policy: Policy,
     critical_items: CriticalOutcomes,
+    *,
+    adjudication: Adjudication | None = None,
 ) -> Findings:
     """All findings of a report.
 
@@ -48,13 +55,15 @@ def find(
         evidence: likewise.
         policy: its gates are evaluated.
         critical_items: whether the items that its critical rules name were answered right.
+        adjudication: what physicians had to do with it.
 
     Raises:
         ValueError: the run's start is no instant.
         InputError: counts that contradict each other.
         UsageError: a dataset that the catalogue does not know.
     """
-    counts = {sample.dataset: counted(sample) for sample in samples}
+    shares = {} if adjudication is None else adjudication.shares
+    counts = {sample.dataset: counted(sample, shares.get(sample.dataset)) for sample in samples}
     summary = summarise(counts, seed=SEED, weighting=policy.weighting)
     indicative = indicative_reasons(run, evidence)
     outcome = evaluate(
@@ -64,7 +73,43 @@ def find(
         started=datetime.fromisoformat(run.started),
         critical_outcomes=critical_items,
     )
-    return _findings(summary, outcome, indicative)
+    return _findings(summary, outcome, indicative, worth_of(samples, adjudication))
+
+
+def worth_of(samples: Sequence[Sample], adjudication: Adjudication | None) -> list[Worth]:
+    """What judges are worth by the physician's sample, and how far physicians agree; answers are the clusters."""
+    tables = {sample.dataset: sample.audit.judges for sample in samples if sample.audit and sample.audit.judges}
+    if adjudication is not None and adjudication.physicians:
+        tables["physicians"] = [[*row[:4], 0, row[4]] for row in adjudication.physicians]
+    return [_worth(name, rows) for name, rows in tables.items()]
+
+
+def _worth(name: str, rows: Sequence[Sequence[int]]) -> Worth:
+    from mlb_offline.judge.agreement import agreement
+
+    labels: list[bool] = []
+    said: list[float | None] = []
+    answers: list[str] = []
+    number = 0
+    for *cells, count in rows:
+        for _ in range(count):
+            number += 1
+            # In a cell that is open the label makes no difference.
+            for (label, verdict), times in zip(_CELLS, cells, strict=True):
+                labels += [label] * times
+                said += [verdict] * times
+                answers += [str(number)] * times
+    found = agreement(labels, said, answers)
+    return Worth(
+        id=name,
+        n=found.n,
+        answered=found.answered,
+        agreed=None if found.accuracy is None else Rate(**found.accuracy.to_json()),
+        kappa=None if found.kappa is None else Rate(**found.kappa.to_json()),
+    )
+
+
+_CELLS = ((True, 1.0), (False, 1.0), (True, 0.0), (False, 0.0), (True, None))
 
 
 def indicative_reasons(run: Run, evidence: Evidence) -> list[stats.Reason]:
@@ -91,8 +136,8 @@ def indicative_reasons(run: Run, evidence: Evidence) -> list[stats.Reason]:
     return [stats.Reason(code, params) for holds, code, params in facts if holds]
 
 
-def counted(sample: Sample) -> DatasetSample:
-    """The counts as the statistics want them.
+def counted(sample: Sample, share: float | None) -> DatasetSample:
+    """The counts as the statistics want them; ``share`` is that of the physician's sample.
 
     Raises:
         InputError: they contradict each other.
@@ -105,7 +150,13 @@ def counted(sample: Sample) -> DatasetSample:
         tally=sample.tally,
         histogram=tuple(tuple(row) for row in sample.histogram),
         criteria=sample.criteria,
+        audit=None if sample.audit is None or share is None else _audit(sample.audit, share),
     )
+
+
+def _audit(audit: Audit, share: float) -> statistics.Audit:
+    drawn, others, judges = (tuple(map(tuple, rows)) for rows in (audit.drawn, audit.others, audit.judges))
+    return statistics.Audit(share, drawn, others, judges)
 
 
 def as_sample(sample: DatasetSample) -> Sample:
@@ -118,6 +169,13 @@ def as_sample(sample: DatasetSample) -> Sample:
         tally=dict(sample.tally),
         histogram=[list(row) for row in sample.histogram],
         criteria=dict(sample.criteria),
+        audit=None
+        if sample.audit is None
+        else Audit(
+            drawn=[list(row) for row in sample.audit.drawn],
+            others=[list(row) for row in sample.audit.others],
+            judges=[list(row) for row in sample.audit.judges],
+        ),
     )
 
 
@@ -153,7 +211,7 @@ def _dimension(result: DimensionResult) -> Score:
     return Score(id=result.id, n=result.n, figure=figure, reason=_reason(result.reason), partial=partial)
 
 
-def _findings(summary: Summary, outcome: PolicyOutcome, indicative: list[stats.Reason]) -> Findings:
+def _findings(summary: Summary, outcome: PolicyOutcome, indicative: list[stats.Reason], worth: list[Worth]) -> Findings:
     gates = [
         Gate(
             scope=gate.scope,
@@ -187,6 +245,7 @@ def _findings(summary: Summary, outcome: PolicyOutcome, indicative: list[stats.R
         overall=_dimension(summary.overall),
         gates=gates,
         critical=critical,
+        worth=worth,
         indicative=_reasons(indicative),
         reasons=_reasons(reason for reason in outcome.reasons if reason not in indicative),
         verdict=outcome.verdict,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,12 +21,14 @@ from mlb_offline.report import measured
 from mlb_offline.report.data import (
     FORMAT,
     TEMPLATE,
+    Adjudication,
     Evidence,
     Identity,
     Items,
     PolicyText,
     Reason,
     ReportData,
+    Reviewer,
     Run,
     Sample,
     Session,
@@ -36,10 +39,13 @@ from mlb_offline.report.data import (
 )
 from mlb_offline.report.findings import as_sample, find
 from mlb_offline.report.items import Record, critical_items
+from mlb_offline.run import labels
 from mlb_offline.run.results import ItemOutcome, RunResults
 from mlb_offline.run.results import Session as RecordedSession
 from mlb_offline.scoring.judged import EthicsWeights
-from mlb_offline.stats.sample import sample_of
+from mlb_offline.stats.draw import drawn
+from mlb_offline.stats.sample import DatasetSample, sample_of
+from mlb_offline.trust.fingerprint import fingerprint
 from mlb_offline.trust.signing import SigningKey
 
 Outcomes = ItemOutcome | Record
@@ -80,9 +86,10 @@ def gather(results: RunResults, policy: Policy, signing_key: SigningKey, *, item
         rollback_override=any(session.details.get("rollback_override") for session in results.sessions),
         demonstration_report_key=signing_key.demonstration,
     )
-    samples = count(results.outcomes, policy.ethics.values)
+    adjudication = _adjudication(results.adjudication)
+    samples = count(results.outcomes, policy.ethics.values, adjudication)
     critical = critical_items(policy, results.outcomes)
-    findings = find(samples, run, evidence, policy, critical)
+    findings = find(samples, run, evidence, policy, critical, adjudication=adjudication)
     _all_said(results, [reason.code for reason in findings.indicative])
     program = measured.installed()
     key = signing_key.verify_key
@@ -96,6 +103,7 @@ def gather(results: RunResults, policy: Policy, signing_key: SigningKey, *, item
         evidence=evidence,
         policy=PolicyText(**policy.to_json()),
         samples=samples,
+        adjudication=adjudication,
         critical_items=critical,
         items=Items(sha256=hashlib.sha256(items).hexdigest(), records=len(results.outcomes)),
         findings=findings,
@@ -104,12 +112,13 @@ def gather(results: RunResults, policy: Policy, signing_key: SigningKey, *, item
     return parse(data.to_bytes(), file="report")
 
 
-def count(outcomes: Iterable[Outcomes], weights: EthicsWeights) -> list[Sample]:
+def count(outcomes: Iterable[Outcomes], weights: EthicsWeights, adjudication: Adjudication | None) -> list[Sample]:
     """The counts of every dataset that has outcomes, in the order of the catalogue.
 
     Args:
         outcomes: of all answers.
         weights: of the qualities of the ethics sets.
+        adjudication: says which items were drawn for a physician.
 
     Raises:
         InputError: items of one dataset differ in the number of their answers, or an outcome does not fit.
@@ -118,10 +127,38 @@ def count(outcomes: Iterable[Outcomes], weights: EthicsWeights) -> list[Sample]:
     for outcome in outcomes:
         by_dataset.setdefault(outcome.dataset, []).append(outcome)
     return [
-        as_sample(sample_of(DATASETS[name], by_dataset[name], weights=weights))
-        for name in DATASETS
-        if name in by_dataset
+        as_sample(_sample(name, by_dataset[name], weights, adjudication)) for name in DATASETS if name in by_dataset
     ]
+
+
+def _sample(
+    name: str, outcomes: Sequence[Outcomes], weights: EthicsWeights, adjudication: Adjudication | None
+) -> DatasetSample:
+    share = None if adjudication is None else adjudication.shares.get(name)
+    if adjudication is None or share is None:
+        return sample_of(DATASETS[name], outcomes, weights=weights)
+    belongs = partial(_belongs, adjudication.seed, name, share)
+    return sample_of(DATASETS[name], outcomes, weights=weights, share=share, drawn=belongs)
+
+
+def _belongs(seed: str, dataset: str, share: float, item: str) -> bool:
+    return drawn(seed, dataset, item, share)
+
+
+def _adjudication(found: labels.Adjudication | None) -> Adjudication | None:
+    if found is None:
+        return None
+    return Adjudication(
+        seed=found.seed,
+        shares=dict(found.shares),
+        packets=found.packets,
+        plaintext=found.exports,
+        reviewers=[
+            Reviewer(keyid=keyid, fingerprint=fingerprint(bytes.fromhex(keyid)), criteria=criteria)
+            for keyid, criteria in found.labelled().items()
+        ],
+        physicians=[list(row) for row in labels.double_reviewed(found)],
+    )
 
 
 def _run(results: RunResults) -> Run:

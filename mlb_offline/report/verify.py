@@ -241,7 +241,7 @@ def findings_follow(data: ReportData, file: str | Path) -> None:
     """Figures, gates, reasons and verdict are those that the counts and the policy give."""
     try:
         policy = Policy.from_json(data.policy.model_dump(mode="json"), file=file)
-        again = find(data.samples, data.run, data.evidence, policy, data.critical_items)
+        again = find(data.samples, data.run, data.evidence, policy, data.critical_items, adjudication=data.adjudication)
     except _ABSURD as error:
         message = error.message if isinstance(error, MlbError) else str(error)
         refuse(f"内嵌计数或策略有误：{message}", f"embedded counts or policy are wrong: {message}", file, "data")
@@ -303,7 +303,7 @@ def items_match(raw: bytes, data: ReportData, *, file: str | Path) -> None:
     policy = Policy.from_json(data.policy.model_dump(mode="json"), file=file)
     try:
         same = (
-            count(records, policy.ethics.values) == data.samples
+            count(records, policy.ethics.values, data.adjudication) == data.samples
             and items_file.critical_items(policy, records) == data.critical_items
         )
     except _ABSURD:

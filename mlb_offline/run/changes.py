@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -93,6 +93,16 @@ class Planned:
 
 Criterion = tuple[str, str, int, str]
 """(dataset, item, repeat, name) of a criterion of an answer."""
+
+
+def as_criterion(value: Sequence[Any]) -> Criterion:
+    """A criterion as JSON holds it, a list of four.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    dataset, item, repeat, name = value
+    return str(dataset), str(item), int(repeat), str(name)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlb_offline.run.changes import Criterion
@@ -47,6 +48,13 @@ class Adjudication:
                 latest.setdefault(criterion, {})[one.reviewer] = verdict
         return {criterion: list(verdicts.values()) for criterion, verdicts in latest.items()}
 
+    def labelled(self) -> dict[str, int]:
+        """Criteria that each reviewer has labelled, by key id."""
+        counts: Counter[str] = Counter()
+        for one in self.labels:
+            counts[one.reviewer] += len(one.verdicts)
+        return dict(sorted(counts.items()))
+
     def marks(self) -> dict[Criterion, str]:
         """What holds of each criterion that somebody has looked at (``scoring.judged``)."""
         return {criterion: settle(verdicts) for criterion, verdicts in self.said().items()}
@@ -63,7 +71,14 @@ def settle(verdicts: Sequence[str]) -> str:
     return OPEN
 
 
-def pairs(said: Iterable[Sequence[str]]) -> list[tuple[bool, bool]]:
-    """The verdicts of the first two of those who decided, for their agreement, wherever two did."""
-    decided = ([one == YES for one in verdicts if one != OPEN] for verdicts in said)
-    return [(verdicts[0], verdicts[1]) for verdicts in decided if len(verdicts) >= 2]
+def double_reviewed(adjudication: Adjudication) -> tuple[tuple[int, ...], ...]:
+    """How far two physicians agree: sorted rows (both 是, the first alone, the second alone, both 否, answers), over
+    criteria that at least two have decided; the first two count."""
+    answers: dict[tuple[str, str, int], Counter[tuple[bool, bool]]] = {}
+    for (dataset, item, repeat, _name), verdicts in adjudication.said().items():
+        decided = [one == YES for one in verdicts if one != OPEN][:2]
+        if len(decided) == 2:
+            answers.setdefault((dataset, item, repeat), Counter())[decided[0], decided[1]] += 1
+    cells = ((True, True), (True, False), (False, True), (False, False))
+    rows = Counter(tuple(counts[cell] for cell in cells) for counts in answers.values())
+    return tuple(sorted((*row, count) for row, count in rows.items()))

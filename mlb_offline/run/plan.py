@@ -14,6 +14,7 @@ from mlb_offline.benchmark.prompts import render_prompt
 from mlb_offline.bundle.opening import OpenedDataset
 from mlb_offline.errors import UsageError
 from mlb_offline.judge.annotation import Criterion
+from mlb_offline.judge.prompt import Prompt
 from mlb_offline.judge.protocol import criteria_of
 from mlb_offline.language import tr
 from mlb_offline.run.changes import PlannedItem, Slot
@@ -99,6 +100,14 @@ class Plan:
             Unreadable: the answer holds nothing to be judged.
         """
         return criteria_of(self.datasets[slot.dataset].dataset, self._items[slot.dataset, slot.item], judged_text(text))
+
+    def judge_prompts(self) -> dict[str, Prompt]:
+        """The bundle's own wording for judges that read, by dataset."""
+        return {
+            name: Prompt.own(dataset.judge_prompt)
+            for name, dataset in self.datasets.items()
+            if dataset.judge_prompt is not None
+        }
 
     def require_criteria(self) -> None:
         """Find items that could not be judged before any is asked.

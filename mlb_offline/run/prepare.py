@@ -108,7 +108,13 @@ def prepare(request: RunRequest, *, estimate: bool = False) -> Prepared:
     lock_memory()
     plan = Plan(bundle.datasets, names=invocation.datasets, limit=invocation.limit, repeats=invocation.repeats)
     plan.require_criteria()
-    seats = seats_of(map(Path, invocation.judges), accept_unlisted=invocation.accept_unlisted, needed=plan.judged)
+    seats = seats_of(
+        map(Path, invocation.judges),
+        accept_unlisted=invocation.accept_unlisted,
+        needed=plan.judged,
+        state=state.folder,
+        prompts=plan.judge_prompts(),
+    )
     target = open_target(invocation.target, config)
     _require_answers_fit(target, plan, invocation)
     _require_not_its_own_judge(seats, target, declaration)
@@ -169,6 +175,11 @@ def _check_options(request: RunRequest, estimate: bool) -> None:
         )
 
 
+def _kept(judge: Path) -> str:
+    """A judge as a resume finds it again: an absolute path, or the name of an installed one."""
+    return str(judge.absolute() if judge.exists() else judge)
+
+
 def _invocation(request: RunRequest, start: Start | None) -> Invocation:
     given = {
         "target": None if request.target is None else absolute_spec(request.target),
@@ -178,7 +189,7 @@ def _invocation(request: RunRequest, start: Start | None) -> Invocation:
         "datasets": request.datasets or None,
         "limit": request.limit,
         "repeats": request.repeats,
-        "judges": tuple(str(path.absolute()) for path in request.judges) or None,
+        "judges": tuple(_kept(path) for path in request.judges) or None,
         "accept_unlisted": request.accept_unlisted or None,
     }
     chosen = {name: value for name, value in given.items() if value is not None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from mlb_offline.airgap.evidence import Snapshot, failed
 from mlb_offline.errors import TrustError
 from mlb_offline.judge.panel import Opinions
 from mlb_offline.language import tr
-from mlb_offline.run.changes import Criterion, Slot
+from mlb_offline.run.changes import Criterion, Slot, as_criterion
 from mlb_offline.run.check import check_store
 from mlb_offline.run.database import STORE_NAME, open_for_reading, reading_errors
 from mlb_offline.run.events import EventType
@@ -216,15 +216,10 @@ def _read_answers(db: Database, key: RunKey, told: Told) -> _Answers:
         elif row.kind == OPINIONS:
             found.opinions[row.slot] = _opinions(row.slot, content, told)
         elif row.kind == PACKET:
-            found.packets[row.slot.item] = {task: _criterion(one) for task, one in content["tasks"].items()}
+            found.packets[row.slot.item] = {task: as_criterion(one) for task, one in content["tasks"].items()}
         elif row.kind == LABELS:
             found.labels[row.attempt] = content
     return found
-
-
-def _criterion(value: Sequence[Any]) -> Criterion:
-    dataset, item, repeat, name = value
-    return str(dataset), str(item), int(repeat), str(name)
 
 
 def _adjudication(told: Told, answers: _Answers) -> Adjudication | None:

@@ -33,6 +33,7 @@ from mlb_offline.run.changes import (
     Retried,
     Sent,
     Slot,
+    as_criterion,
 )
 from mlb_offline.run.check import check_store
 from mlb_offline.run.clock import timestamp
@@ -219,6 +220,26 @@ class RunStore:
             slot = Slot(*place)
             record = unpack(self._key.open(Place(*slot, "response", attempt), Sealed(nonce, ciphertext)))
             found.append((slot, attempt, str(record.content["text"])))
+        return found
+
+    def packets(self) -> list[Packed]:
+        """What was given out to be labelled, in the order in which it was.
+
+        Raises:
+            TrustError: a record was altered.
+        """
+        with database_errors(self.file):
+            rows = self._db.execute(
+                "SELECT item, nonce, ciphertext FROM records WHERE kind = ? ORDER BY rowid", (PACKET,)
+            ).fetchall()
+            bodies = self._db.execute("SELECT body FROM events WHERE type = ?", (EventType.PACKED.value,)).fetchall()
+        plain = {body["packet"]: body["plaintext"] for body in (json.loads(row[0]) for row in bodies)}
+        found = []
+        for packet, nonce, ciphertext in rows:
+            place = Place(*packet_slot(packet), PACKET, 1)
+            content = unpack(self._key.open(place, Sealed(nonce, ciphertext))).content
+            tasks = {name: as_criterion(one) for name, one in content["tasks"].items()}
+            found.append(Packed(packet, content["created"], tasks, plain[packet]))
         return found
 
     def packet_key(self, packet: str) -> bytes:

@@ -77,11 +77,14 @@ class Audit:
         share: the chance with which each item was drawn, apart from all others, in (0, 1].
         drawn: sorted rows (judges' score, least and most score by the physician, items), in millionths, none twice.
         others: sorted rows (judges' score, items) of the items that were not drawn.
+        judges: what the judges are worth on the items drawn: sorted rows (both 是 and the physician too, both 是 and
+            he 否, both 否 and he 是, both 否 and he too, not both the same, answers), in criteria that he decided.
     """
 
     share: float
     drawn: tuple[Row, ...]
     others: tuple[Row, ...]
+    judges: tuple[Row, ...] = ()
 
     @property
     def n(self) -> int:
@@ -222,15 +225,22 @@ def _audit(
     share: float,
     drawn: Callable[[str], bool],
 ) -> Audit:
-    labelled, others = [], []
+    labelled, others, worth = [], [], []
     for item, group in by_item.items():
         # What the judges say alone: the bound sets it against the physician's labels.
         judged = sum(_mean(_range(metric, answer, weights, "") for answer in group)) // 2
         if drawn(item):
             labelled.append((judged, *_mean(_settled(metric, answer, weights) for answer in group)))
+            worth += [row for answer in group if any(row := _worth(answer))]
         else:
             others.append((judged,))
-    return Audit(share, _counted(labelled), _counted(others))
+    return Audit(share, _counted(labelled), _counted(others), _counted(worth))
+
+
+def _worth(answer: Answer) -> Row:
+    pairs = Counter(zip(answer.judges, answer.physicians, strict=False))
+    same = [pairs[pair] for pair in (("y", "y"), ("y", "n"), ("n", "y"), ("n", "n"))]
+    return (*same, sum(count for (judges, physician), count in pairs.items() if judges in "da" and physician in "yn"))
 
 
 def _settled(metric: Metric, answer: Answer, weights: EthicsWeights | None) -> Range:
@@ -307,7 +317,8 @@ def _judged_problem(sample: DatasetSample) -> Problem:
     audit = sample.audit
     if audit is None:
         return None
-    problem = _rows_problem("audit", audit.drawn, 4) or _rows_problem("audit", audit.others, 2)
+    widths = ((audit.drawn, 4), (audit.others, 2), (audit.judges, 6))
+    problem = next((found for rows, width in widths if (found := _rows_problem("audit", rows, width))), None)
     if problem is not None:
         return problem
     fits = all(row[0] <= SCALE and row[1] <= row[2] <= SCALE for row in audit.drawn)
