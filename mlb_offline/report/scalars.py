@@ -28,7 +28,7 @@ Instant = Annotated[
 """RFC 3339 in UTC."""
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Row = Annotated[list[Annotated[int, Field(ge=0, le=10**9)]], Field(max_length=4)]
+Row = Annotated[list[Annotated[int, Field(ge=0, le=10**9)]], Field(max_length=6)]
 """Of a histogram; sums over ``MAX_ITEMS`` of such counts are exact in 64 bits."""
 
 
