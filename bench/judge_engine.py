@@ -1,6 +1,6 @@
 """Verdicts a second of the llama.cpp engine beside the naive loop, calls that reuse a prefix, and the limit.
 
-``python -m bench.judge_engine [--size tiny|half] [--answers N] [--json]``, one process, one model:
+``python -m bench.judge_engine [--size tiny|half] [--answers N] [--characters N] [--json]``, one process, one model:
 
 * naive: ``create_chat_completion`` for each criterion, one token, from an empty context;
 * prefix: the same calls, the context kept, so that llama-cpp-python reads anew only what differs from the call before;
@@ -93,13 +93,14 @@ def write_model(path: Path, size: str) -> Path:
     return path
 
 
-def criteria(answers: int) -> list[list[Criterion]]:
-    """Answers of about 400 characters, with six points each."""
+def criteria(answers: int, characters: int) -> list[list[Criterion]]:
+    """Answers of so many characters, with six points each."""
+    text = SENTENCE * (characters // len(SENTENCE) + 1)
     return [
         [
             Criterion(
                 f"{answer}/{number}", str(answer), "points", "MADiagnosis", "point", "诊断依据",
-                f"要点{number}：" + SENTENCE[number * 4 : number * 4 + 16], "", f"第{answer}份。" + SENTENCE * 7, False,
+                f"要点{number}：" + SENTENCE[number * 4 : number * 4 + 16], "", f"第{answer}份。" + text[:characters], False,
             )
             for number in range(CRITERIA)
         ]
@@ -135,10 +136,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", choices=SIZES, default="half")
     parser.add_argument("--answers", type=int, default=4)
+    parser.add_argument("--characters", type=int, default=400, help="of an answer")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    asked = criteria(given.answers)
+    asked = criteria(given.answers, given.characters)
     count = sum(map(len, asked))
     with tempfile.TemporaryDirectory() as folder:
         file = write_model(Path(folder) / "random.gguf", given.size)

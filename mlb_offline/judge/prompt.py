@@ -1,6 +1,6 @@
 """What a judge that reads text is asked: prompt.txt, or a publisher's own wording, filled with one criterion.
 
-The answer stands first and the criterion after it, so that the criteria of one answer share their beginning. All that
+Rules and answer stand first and the criterion after them, so that the criteria of one answer share all but it. All that
 others wrote (question, answer, point) is data: fenced by marks that cannot occur in it, without characters that nobody
 sees, without anything that looks like a control token, and cut at a length.
 """
@@ -39,9 +39,10 @@ class Prompt:
     """The wording of a version.
 
     Attributes:
-        version: such as ``large/1``; ``own/`` and 12 digits of ``sha256`` for a publisher's.
+        version: such as ``large/2``; ``own/`` and 12 digits of ``sha256`` for a publisher's.
         sha256: of the file's bytes, hex.
-        sections: templates ``message``, ``question``, ``point`` and ``fixed``; for a publisher's ``own`` alone.
+        sections: templates ``message``, ``question``, and by kind of criterion ``rule_…`` and ``point`` or ``fixed``;
+            for a publisher's ``own`` alone.
     """
 
     version: str
@@ -64,13 +65,14 @@ class Prompt:
             return "\n".join([FENCE_RULE, fill(self.sections[_OWN], _slots(criterion)).rstrip(), REPLY_RULE])
         shown = criterion.question if criterion.family != "points" else ""
         question = self._fill("question", question=_data(shown)) if shown else ""
-        asked = self._fill(
-            "point" if criterion.family == "points" else "fixed",
-            topic=_data(criterion.topic),
-            text=_data(criterion.text),
-        )
+        kind = "point" if criterion.family == "points" else "fixed"
+        asked = self._fill(kind, topic=_data(criterion.topic), text=_data(criterion.text))
         message = self._fill(
-            "message", question=question, answer=_data(criterion.answer), criterion=asked.removesuffix("\n")
+            "message",
+            rule=self.sections[f"rule_{kind}"].removesuffix("\n"),
+            question=question,
+            answer=_data(criterion.answer),
+            criterion=asked.removesuffix("\n"),
         )
         return message.removesuffix("\n")
 

@@ -173,7 +173,7 @@ def require_metadata(file: Path, base: Path, pre: str) -> None:
     encoder = open_encoder(open_base(base), shipped_prompt())
     assert encoder.render(DEV[0]).startswith(fields["mlb_judge.prefix"])
     assert fields["mlb_judge.suffix"] == "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
-    assert fields["mlb_judge.prompt.version"] == "large/1"
+    assert fields["mlb_judge.prompt.version"] == "large/2"
 
 
 @pytest.mark.parametrize("architecture", ["Qwen3", "Qwen2", "Llama"])
