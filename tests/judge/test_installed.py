@@ -94,7 +94,7 @@ def test_an_installed_judge_takes_its_place_in_a_panel_by_its_content_alone(mode
 
 def test_an_installed_judge_replaces_the_first_of_the_embedded_pair(model: Path, state: Path) -> None:
     install(model, state, licence="MIT", threads=1)
-    seats = seats_of([model], accept_unlisted=False, needed=True, installed=known_judges(state))
+    seats = seats_of([model], accept_unlisted=False, needed=True, state=state)
     assert [seat.record.name for seat in seats.seats] == ["mlb-tiny-random", "mlb-judge-b"]
     with pytest.raises(TrustError):
         seats_of([model], accept_unlisted=False, needed=True)
