@@ -97,12 +97,13 @@ def _adjudication_lines(report: LogReport) -> list[str]:
     if report.shares is None:
         return []
     shares = ", ".join(f"{name} {share:g}" for name, share in report.shares.items()) or "–"
+    results = sum(report.labels.values())
     return [
         tr(f"医生抽样比例：{shares}", f"shares of the physicians' sample: {shares}"),
         tr(
-            f"任务包：发出 {report.packets} 个（明文 {report.plaintext} 个），收回结果 {sum(report.labels.values())} 份，"
+            f"任务包：发出 {report.packets} 个（明文 {report.plaintext} 个），收回结果 {results} 份，"
             f"评定者 {len(report.labels)} 位",
             f"packets: {report.packets} given out ({report.plaintext} in plaintext), "
-            f"{sum(report.labels.values())} results taken in, of {len(report.labels)} reviewers",
+            f"{results} results taken in, of {len(report.labels)} reviewers",
         ),
     ]
