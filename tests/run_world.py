@@ -252,7 +252,14 @@ class ScriptedSeats(Seats):
         return Panel([OpenedJudge(record, judge, judge.close, judge.abort) for judge in self.judges])
 
 
-JUDGE = {"asked": {}, "calibration": {}, "file": "a.gguf", "installed": False, "listed": False, "size": 1}
+JUDGE = {
+    "asked": {"small/2": "1" * 64},
+    "calibration": {},
+    "file": "a.gguf",
+    "installed": False,
+    "listed": False,
+    "size": 1,
+}
 
 
 def judges(*say: Saying, delay: float = 0.0) -> ScriptedSeats:

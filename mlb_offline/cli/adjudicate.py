@@ -356,11 +356,18 @@ def _which(only: str) -> Which:
 def _require_free(out: Path) -> None:
     from mlb_offline.errors import InputError
 
+    # Before the log says that a packet was given out.
     if out.exists():
         raise InputError(
             tr("文件已存在，不会覆盖", "the file exists and is not written over"),
             file=out,
             remedy=tr("换一个 --out", "choose another --out"),
+        )
+    if not out.absolute().parent.is_dir():
+        raise InputError(
+            tr("文件夹不存在", "its folder does not exist"),
+            file=out,
+            remedy=tr("先建立该文件夹，或换一个 --out", "make the folder first, or choose another --out"),
         )
 
 
