@@ -9,6 +9,8 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # as the program does before it imports onnxruntime; here for every test
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

@@ -32,7 +32,7 @@ def scripted_replies(source: Source) -> tuple[dict[str, str], dict[str, Counter[
         for index, item in enumerate(entry.items):
             kind = KINDS[index % len(KINDS)]
             prompt = render_prompt(entry.dataset, entry.prompt, item)
-            replies[prompt] = JUDGED if judged else reply(entry.dataset, item, kind)
+            replies[prompt] = _judged(entry.dataset, item, kind) if judged else reply(entry.dataset, item, kind)
             if not judged:
                 kinds.setdefault(name, Counter())[kind] += 1
     return replies, kinds
@@ -44,6 +44,13 @@ def reply(dataset: Dataset, item: Item, kind: str) -> str:
         return UNREADABLE
     answer = item.answer if kind == "right" else _wrong(dataset, item)
     return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+
+
+def _judged(dataset: Dataset, item: Item, kind: str) -> str:
+    """A reply for the judges: the reference where the item has one and the reply should be right."""
+    if kind == "right" and dataset.form is Form.RECORD and item.answer is not None:
+        return json.dumps(item.answer, ensure_ascii=False)
+    return JUDGED
 
 
 def _wrong(dataset: Dataset, item: Item) -> Any:

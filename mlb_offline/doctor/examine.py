@@ -18,7 +18,7 @@ from mlb_offline.doctor.disk import Place, check_local, check_space, free_space,
 from mlb_offline.doctor.egress import check_egress
 from mlb_offline.doctor.finding import Area, Checks, Finding, Unchecked, collect, worst
 from mlb_offline.doctor.memory import Model, check_memory, read_memory
-from mlb_offline.doctor.models import check_config, check_judge, check_target, check_way, models_to_load
+from mlb_offline.doctor.models import check_config, check_judges, check_target, check_way, models_to_load
 from mlb_offline.doctor.opening import check_bundle, check_history, check_key, check_trust
 from mlb_offline.doctor.options import Options
 from mlb_offline.doctor.places import check_state, check_store
@@ -145,13 +145,10 @@ class _Examination:
                 self._skip(
                     Area.TARGET, tr("载入被测模型（内存不足）", "loading the model under test: too little memory")
                 )
-        others = [path for path in [options.target_file("gguf")] if path is not None]
-        for judge in options.judges:
-            if fits:
-                self._look(Area.JUDGE, "loads", check_judge(judge, list(others)))
-            else:
-                self._skip(Area.JUDGE, tr(f"载入 {judge}（内存不足）", f"loading {judge}: too little memory"))
-            others.append(judge)
+        if fits:
+            self._look(Area.JUDGE, "loads", check_judges(options))
+        else:
+            self._skip(Area.JUDGE, tr("载入裁判（内存不足）", "loading the judges: too little memory"))
 
 
 def _system() -> Checks[None]:

@@ -139,31 +139,48 @@ def _engine() -> Checks[None]:
     )
 
 
-def check_judge(path: Path, others: list[Path]) -> Checks[None]:
-    """Load a judge, and free it again.
-
-    Args:
-        path: its GGUF file.
-        others: the model under test, where it is a file, and the judges before this one.
+def check_judges(options: Options) -> Checks[None]:
+    """Load the judges that a run would use, let them judge one sentence, and free them again.
 
     Raises:
-        UsageError: it is one of the others.
-        InputError: it cannot be loaded.
+        NotEvaluableError: the embedded judges are not there.
+        UsageError: one is the model under test, or they are not different models.
+        InputError, TrustError: one cannot be loaded, or is not the one that its publisher signed.
+        JudgeError: one cannot judge.
     """
-    from mlb_offline.target.gguf import open_gguf
+    from mlb_offline.benchmark.catalogue import DATASETS
+    from mlb_offline.benchmark.items import Item
+    from mlb_offline.judge.opening import seats_of
+    from mlb_offline.judge.protocol import criteria_of
 
-    for other in others:
-        if path.exists() and other.exists() and path.samefile(other):
+    tested = options.target_file("gguf")
+    for path in options.judges:
+        if tested is not None and path.exists() and tested.exists() and path.samefile(tested):
             raise UsageError(
-                tr(
-                    "裁判模型不能是被测模型，也不能给出两次",
-                    "a judge can be neither the model under test nor named twice",
-                ),
+                tr("裁判模型不能是被测模型", "a judge cannot be the model under test"),
                 file=path,
                 field="--judge",
                 remedy=tr("换用另一个模型文件", "name another model file"),
             )
-    judge = open_gguf(path, TargetConfig(context=JUDGE_CONTEXT))
-    name = asyncio.run(_first_contact(judge))["name"]
+    seats = seats_of(options.judges, accept_unlisted=True, needed=True, state=options.state_folder)
+    item = Item(id="x", specialty="x", question="可以吗？", source="x", licence="x", reviewed_by="none")
+    panel = seats.open()
+    try:
+        panel.ask(criteria_of(DATASETS["GeneralSafety"], item, "请及时就医。"))
+    finally:
+        panel.close()
     yield from _engine()
-    yield ok(Area.JUDGE, "loads", tr(f"{path}：可载入（{name}）", f"{path}: can be loaded ({name})"))
+    for seat in seats.seats:
+        record = seat.record
+        if record.accepted:
+            said = "不在签名清单中，也未安装：运行时须加 --accept-unlisted"
+            yield ok(
+                Area.JUDGE,
+                "loads",
+                tr(
+                    f"裁判 {record.name} 可用；{said}",
+                    f"the judge {record.name} works; not listed, nor installed: run needs --accept-unlisted",
+                ),
+            )
+        else:
+            yield ok(Area.JUDGE, "loads", tr(f"裁判 {record.name} 可用", f"the judge {record.name} works"))

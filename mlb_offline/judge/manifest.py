@@ -263,7 +263,10 @@ def open_manifest(folder: Path, trusted: TrustSet | None = None) -> Manifest:
         raise NotEvaluableError(
             tr("没有裁判模型清单，无法进行裁判评分", "there is no list of judge models: nothing can be judged"),
             file=path,
-            remedy=tr("用 --models 给出裁判模型所在文件夹", "name the folder of the judge models with --models"),
+            remedy=tr(
+                "裁判模型应在 MLB_DATA/models 中（judge 命令可用 --models 另行指定）",
+                "the judge models belong into MLB_DATA/models (judge commands take --models)",
+            ),
         )
     envelope = _read(signature_of(path), _LARGEST_ENVELOPE)
     if envelope is None:

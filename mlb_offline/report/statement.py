@@ -47,6 +47,7 @@ def _subjects(data: ReportData, page_sha256: str) -> list[tuple[str, str]]:
         ("report-page", page_sha256),
         ("items", data.items.sha256),
         ("bundle", data.run.identity.bundle.file_sha256),
+        *((f"judge-{number}", judge.sha256) for number, judge in enumerate(data.run.identity.judges, start=1)),
         ("policy", data.policy.sha256),
         ("run-log-head", data.run.event_head),
         ("installed-files", data.tool.files_sha256),

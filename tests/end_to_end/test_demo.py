@@ -36,11 +36,19 @@ def test_the_demonstration_reports_on_two_targets_and_can_be_repeated(mlb: Comma
         assert "demonstration keys" in verified.out
         piped = f"{sys.executable} -m mlb_offline verify '{report['file']}' --trust '{result['trust']}' --require pass"
         assert subprocess.run(["bash", "-c", f"{piped} | true; exit ${{PIPESTATUS[0]}}"], timeout=60).returncode == 7
-    assert sorted(path.name for path in Path(result["trust"]).glob("*.pem")) == ["publisher.pub.pem", "report.pub.pem"]
+    assert sorted(path.name for path in Path(result["trust"]).glob("*.pem")) == [
+        "publisher.pub.pem",
+        "report.pub.pem",
+        "reviewer.pub.pem",
+    ]
     assert not list(Path(result["trust"]).glob("*.key.json"))
     assert done.err.count("$ mlb-offline ") == 9
     told = mlb("verify", result["reports"][1]["file"], "--trust", result["trust"], "--json").result["data"]
     tallies = {sample["dataset"]: sample["tally"] for sample in told["samples"]}
+    figures = [score["figure"] for score in told["findings"]["datasets"]]
+    assert len(figures) == 22
+    assert all(figures), "every dataset has a score"
+    assert told["findings"]["overall"]["figure"] is not None
     assert tallies["CMExam"]["right"] == tallies["CMExam"]["wrong"] == tallies["CMExam"]["unreadable"] == 2
 
 
@@ -69,6 +77,8 @@ def test_without_the_extra_the_models_file_that_is_shipped_is_loaded_in_process(
     data = tmp_path / "data"
     (data / "models").mkdir(parents=True)
     (data / "bundles").symlink_to(data_folder() / "bundles")
+    for file in (data_folder() / "models").iterdir():
+        (data / "models" / file.name).symlink_to(file)
     write_tiny_gguf(data / "models" / "mlb-tiny-random.gguf")
     monkeypatch.setenv("MLB_DATA", str(data))
     monkeypatch.setattr(job, "has_extra", lambda: False)

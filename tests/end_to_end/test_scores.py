@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from shop import Command, Shop
 
 from mlb_offline.benchmark.items import Item
@@ -123,7 +124,8 @@ def script(shop: Shop, draw: random.Random) -> tuple[dict[str, str], dict[str, E
         for item in entry.items:
             expected.n += 1
             if expected.judged:
-                text = "示例"
+                text = draw.choice(["示例", json.dumps(item.answer, ensure_ascii=False), "<think>想"])
+                expected.unreadable += text == "<think>想"
             elif draw.random() < 0.2:
                 text = draw.choice(UNREADABLE)
                 expected.unreadable += 1
@@ -135,6 +137,25 @@ def script(shop: Shop, draw: random.Random) -> tuple[dict[str, str], dict[str, E
                 text = extraction(draw, name, item, expected)
             replies[render_prompt(entry.dataset, entry.prompt, item)] = text
     return replies, counted
+
+
+def judged_mean(report: Path, dataset: str) -> tuple[float, float]:
+    """The mean of items' least and most scores, from what the items file says of each criterion."""
+    lines = zstandard.ZstdDecompressor().decompress(report.with_suffix(".items.zst").read_bytes()).decode().splitlines()
+    rows = [row for row in map(json.loads, lines[1:]) if row["dataset"] == dataset]
+    scores = [ends(dataset, row.get("judges", "")) for row in rows]
+    return sum(low for low, _ in scores) / len(rows), sum(high for _, high in scores) / len(rows)
+
+
+def ends(dataset: str, marks: str) -> tuple[float, float]:
+    if not marks:
+        return 0.0, 0.0
+    if dataset in {"MACompliance", "MAEthic"}:
+        parts = list(zip(marks[2:], (0.4, 0.3, 0.2, 0.1), strict=True))
+        low = sum(weight for mark, weight in parts if mark == "y") if set(marks[:2]) == {"n"} else 0
+        high = sum(weight for mark, weight in parts if mark != "n") if "y" not in marks[:2] else 0
+        return low, high
+    return marks.count("y") / len(marks), 1 - marks.count("n") / len(marks)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -158,20 +179,23 @@ def test_every_score_equals_an_independent_computation(
     for name, expected in counted.items():
         figure, tally = scores[name]["figure"], tallies[name]
         assert sum(tally.values()) == expected.n
-        if expected.judged:
-            assert figure is None
-            assert tally["unjudged"] == expected.n
-            continue
         assert tally["unreadable"] == expected.unreadable, name
+        if expected.judged:
+            assert tally["judged"] == expected.n - expected.unreadable
+            least, most = judged_mean(report, name)
+            assert figure["value"] == pytest.approx(least, abs=1e-6)
+            assert (figure["most"] or figure["value"]) == pytest.approx(most, abs=1e-6)
+            assert figure["low"] <= figure["value"] <= (figure["most"] or figure["value"]) <= figure["high"]
+            continue
         accuracy = shop.source.datasets[name].dataset.metric == "accuracy"
         assert figure["value"] == pytest.approx(expected.accuracy if accuracy else expected.f1, abs=1e-6), name
         assert figure["low"] <= figure["value"] <= figure["high"]
         assert figure["n"] == expected.n
     for dimension in data["findings"]["dimensions"]:
         members = [name for name, entry in shop.source.datasets.items() if entry.dataset.dimension == dimension["id"]]
-        if any(counted[name].judged for name in members):
-            assert dimension["figure"] is None
-        else:
-            mean = sum(scores[name]["figure"]["value"] for name in members) / len(members)
-            assert dimension["figure"]["value"] == pytest.approx(mean, abs=2e-6)
+        for end in ("value", "most"):
+            ends = [scores[name]["figure"][end] or scores[name]["figure"]["value"] for name in members]
+            found = dimension["figure"][end] or dimension["figure"]["value"]
+            assert found == pytest.approx(sum(ends) / len(members), abs=2e-6)
+    assert data["findings"]["overall"]["figure"] is not None
     assert data["findings"]["verdict"] == "not evaluable"

@@ -267,6 +267,12 @@ def test_not_evaluable_is_never_told_as_passed() -> None:
     assert statement["predicate"]["configuration"][0]["annotations"]["requiredSigners"] == [cases.KEY.keyid]
 
 
+def test_the_judges_of_a_run_are_subjects_of_the_signature() -> None:
+    statement = json.loads(build_statement(cases.data_of(cases.results_of({"MAEthic": 12})), "00" * 32))
+    named = {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
+    assert [named["judge-1"], named["judge-2"]] == [judge["sha256"] for judge in cases.JUDGES]
+
+
 def test_the_measured_manifest_sees_every_file_but_caches(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b.py").write_text("1")

@@ -139,7 +139,10 @@ def test_the_physicians_sample_sets_judges_scores_against_labels() -> None:
         drawn=lambda item: item != "d",
     )
     assert sample.audit == Audit(
-        0.5, ((0, 0, 0, 1), (500_000, 0, 0, 1), (750_000, 500_000, 1_000_000, 1)), ((500_000, 1),)
+        0.5,
+        drawn=((0, 0, 0, 1), (500_000, 0, 0, 1), (750_000, 500_000, 1_000_000, 1)),
+        others=((500_000, 1),),
+        judges=((0, 1, 0, 1, 0, 1), (1, 0, 0, 0, 0, 1)),
     )
     assert (sample.audit.n, sample.audit.labelled, sample.audit.still_open) == (4, 3, 1)
 
