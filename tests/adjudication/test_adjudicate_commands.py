@@ -165,6 +165,17 @@ def test_from_the_plan_to_a_report_that_verifies(mlb: Command, world: DeskWorld)
     assert (worth["id"], worth["n"]) == ("MADiagnosis", DRAWN_CRITERIA)
 
 
+def test_a_gate_whose_sample_a_physician_finds_bad_fails_whatever_the_judges_say(
+    mlb: Command, world: DeskWorld
+) -> None:
+    packet, key = given_out(mlb, world)
+    assert adjudicate(mlb, world, "import", file_of(world, packet, key, all_of(packet, "否"))).code == 0
+    data = report(mlb, world)
+    assert sum(one["criteria"]["y"] for one in data["samples"] if one["dataset"] == "MADiagnosis") > 30
+    (found,) = data["findings"]["gates"]
+    assert (found["outcome"], found["bound"], found["method"]) == ("fail", 0, "prediction-powered")
+
+
 def test_json_of_each_command(mlb: Command, world: DeskWorld) -> None:
     plan = adjudicate(mlb, world, "plan", "--json").result
     assert plan["fixed"] is False
