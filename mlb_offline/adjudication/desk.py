@@ -10,7 +10,6 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +18,9 @@ from typing import Literal
 from mlb_offline.adjudication.order import reading_order
 from mlb_offline.adjudication.outlook import JudgedItem, judged_item
 from mlb_offline.adjudication.packet import Packet, Task
-from mlb_offline.adjudication.planning import Plan as SharePlan
 from mlb_offline.adjudication.planning import plan_share
 from mlb_offline.adjudication.result import ReviewerResult
+from mlb_offline.adjudication.shares import DatasetPlan
 from mlb_offline.benchmark.catalogue import DATASETS
 from mlb_offline.bundle.opening import open_bundle
 from mlb_offline.bundle.state import open_state
@@ -29,7 +28,7 @@ from mlb_offline.errors import InputError, TargetError, UsageError
 from mlb_offline.language import tr
 from mlb_offline.policy.model import Policy, parse_policy
 from mlb_offline.run.changes import Change, Criterion, Labelled, Packed, Planned, Slot
-from mlb_offline.run.invocation import stored_start
+from mlb_offline.run.invocation import Start, stored_start
 from mlb_offline.run.plan import Plan
 from mlb_offline.run.results import ItemOutcome, RunResults, read_results
 from mlb_offline.run.store import RunStore
@@ -54,36 +53,12 @@ _TITLES = {
 }
 
 
-@dataclass(frozen=True)
-class DatasetPlan:
-    """What a judged dataset asks of physicians.
-
-    Attributes:
-        dataset: official name.
-        items: in the run; ``criteria`` of these, ``still_open`` of those.
-        plans: one a gate that the dataset is part of, the most demanding share first; empty without gates.
-        share: fixed already; None: not yet.
-    """
-
-    dataset: str
-    items: int
-    criteria: int
-    still_open: int
-    plans: tuple[tuple[str, SharePlan], ...]
-    share: float | None
-
-    @property
-    def advised(self) -> float | None:
-        """The share that is expected to decide every gate; None where there is none, or no share would do."""
-        chosen = [plan.chosen for _, plan in self.plans]
-        return max(one.share for one in chosen if one) if chosen and all(chosen) else None
-
-
 class Desk:
     """One finished run with its bundle, open; made by ``open_desk``."""
 
-    def __init__(self, store: RunStore, results: RunResults, plan: Plan, policy: Policy) -> None:
+    def __init__(self, store: RunStore, key: RecipientKey, results: RunResults, plan: Plan, policy: Policy) -> None:
         self._store = store
+        self._key = key
         self._plan = plan
         self.results = results
         self.policy = policy
@@ -222,32 +197,25 @@ class Desk:
         """The packet key, 32 bytes."""
         return self._store.packet_key(packet.id)
 
-    def take_in(self, packet: Packet, result: ReviewerResult, *, file: Path) -> None:
-        """Record what a physician settled.
+    def take_in(self, arrivals: Sequence[tuple[Path, Packet, ReviewerResult]]) -> None:
+        """Record what physicians settled, each as (file, packet, result): all of it, or nothing.
 
         Raises:
-            InputError: it is partial, or this physician's labels of this packet are there already.
+            InputError: one is partial, or its physician's labels of its packet are there already, or come twice.
         """
-        if not result.complete:
-            left = len(packet.tasks) - len(result.verdicts)
-            raise InputError(
-                tr(f"尚有 {left} 项未评定，不予导入", f"{left} criteria have no verdict yet: not taken in"),
-                file=file,
-                remedy=tr("请医生评完后重新保存", "ask the physician to finish and save again"),
-            )
         known = () if self.results.adjudication is None else self.results.adjudication.labels
-        if any((one.packet, one.reviewer) == (packet.id, result.reviewer) for one in known):
-            raise InputError(
-                tr(
-                    "该医生对该任务包的评定已经导入，不会被替换",
-                    "this physician's verdicts on this packet were taken in before and are not replaced",
-                ),
-                file=file,
-                remedy=tr(
-                    "另一次评定须用新的任务包（--again）", "a second opinion needs a packet of its own (--again)"
-                ),
+        seen = {(one.packet, one.reviewer) for one in known}
+        for file, packet, result in arrivals:
+            _require_whole(packet, result, file)
+            if (packet.id, result.reviewer) in seen:
+                raise _there_already(file)
+            seen.add((packet.id, result.reviewer))
+        self._apply(
+            *(
+                Labelled(packet.id, result.reviewer, result.saved, dict(result.verdicts), dict(result.notes))
+                for _, packet, result in arrivals
             )
-        self._apply(Labelled(packet.id, result.reviewer, result.saved, dict(result.verdicts), dict(result.notes)))
+        )
 
     def _packet(self, packet: str, created: str, tasks: Mapping[str, Criterion]) -> Packet:
         return Packet(
@@ -265,8 +233,30 @@ class Desk:
         group = str(uuid.uuid5(uuid.UUID(self.results.run_id), "/".join(map(str, slot))))
         return Task(name, dataset, _TITLES[dataset], asked.question, asked.answer, asked.topic, asked.text, group)
 
-    def _apply(self, change: Change) -> None:
-        self._store.apply([change])
+    def _apply(self, *changes: Change) -> None:
+        self._store.apply(changes)
+        self.results = read_results(self._store.directory, self._key)
+
+
+def _require_whole(packet: Packet, result: ReviewerResult, file: Path) -> None:
+    if not result.complete:
+        left = len(packet.tasks) - len(result.verdicts)
+        raise InputError(
+            tr(f"尚有 {left} 项未评定，不予导入", f"{left} criteria have no verdict yet: not taken in"),
+            file=file,
+            remedy=tr("请医生评完后重新保存", "ask the physician to finish and save again"),
+        )
+
+
+def _there_already(file: Path) -> InputError:
+    return InputError(
+        tr(
+            "该医生对该任务包的评定已经导入，不会被替换",
+            "this physician's verdicts on this packet were taken in before and are not replaced",
+        ),
+        file=file,
+        remedy=tr("另一次评定须用新的任务包（--again）", "a second opinion needs a packet of its own (--again)"),
+    )
 
 
 @contextmanager
@@ -282,7 +272,28 @@ def open_desk(
         UsageError: it is another bundle, or nothing in the run was judged.
     """
     start = stored_start(directory)
-    results = read_results(directory, key)
+    store = RunStore.open(directory, key)
+    try:
+        # Read under the store's lock: what another process did before is seen, and none can come between.
+        results = read_results(directory, key)
+        plan = _plan(directory, bundle, trust, key, start=start, results=results, state=state)
+        policy = parse_policy(start.invocation.policy.encode(), file=directory)
+        yield Desk(store, key, results, plan, policy)
+    finally:
+        store.close()
+
+
+def _plan(
+    directory: Path,
+    bundle: Path,
+    trust: TrustSet,
+    key: RecipientKey,
+    *,
+    start: Start,
+    results: RunResults,
+    state: Path | None,
+) -> Plan:
+    """The questions of a finished run, from its bundle."""
     if results.finished is None:
         raise TargetError(
             tr("运行尚未完成", "the run has not finished"),
@@ -304,8 +315,4 @@ def open_desk(
             file=directory,
             remedy=tr("没有需要医生评定的内容", "there is nothing for a physician to settle"),
         )
-    store = RunStore.open(directory, key)
-    try:
-        yield Desk(store, results, plan, parse_policy(asked.policy.encode(), file=directory))
-    finally:
-        store.close()
+    return plan

@@ -14,8 +14,9 @@ from mlb_offline.cli.kit import JsonFlag, KeyOption, PassphraseOption, StateOpti
 from mlb_offline.language import tr
 
 if TYPE_CHECKING:
-    from mlb_offline.adjudication.desk import DatasetPlan, Desk, Which
+    from mlb_offline.adjudication.desk import Desk, Which
     from mlb_offline.adjudication.packet import Packet
+    from mlb_offline.adjudication.shares import DatasetPlan
     from mlb_offline.trust.store import TrustSet
 
 app = typer.Typer(no_args_is_help=True)
@@ -80,11 +81,14 @@ def plan(
     as_json: JsonFlag = False,
 ) -> None:
     """Print the plan of each judged dataset; fix the shares if told to."""
+    from mlb_offline.adjudication.shares import chosen_shares
+
+    named = _shares(share or [], fix=fix)
+    shares: dict[str, float] = {}
     with _desk(directory, bundle, trust, key, passphrase_file=passphrase_file, state=state) as (desk, _):
         plans = desk.plans()
-        named = _shares(share or [])
-        shares = {one.dataset: value for one in plans if (value := named.get(one.dataset, one.advised))} | named
         if fix:
+            shares = chosen_shares(plans, named)
             desk.fix(shares)
     emit(
         {
@@ -107,10 +111,16 @@ def plan(
     )
 
 
-def _shares(given: list[str]) -> dict[str, float]:
+def _shares(given: list[str], *, fix: bool) -> dict[str, float]:
     from mlb_offline.errors import UsageError
     from mlb_offline.stats.powered import SMALLEST_SHARE
 
+    if given and not fix:
+        raise UsageError(
+            tr("--share 只与 --fix 同用", "--share goes with --fix"),
+            field="--share",
+            remedy=tr("加 --fix 以确定比例", "add --fix to fix the shares"),
+        )
     found: dict[str, float] = {}
     for one in given:
         name, _, text = one.partition("=")
@@ -286,7 +296,7 @@ def take_in(
     state: StateOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Check every file, then record what it holds; one that is refused does not stop the others before it."""
+    """Check every file, then record what they hold; where one is refused nothing is recorded."""
     from mlb_offline.adjudication.arrivals import arrived
 
     signing = None
@@ -294,12 +304,13 @@ def take_in(
         from mlb_offline.trust.keys import KeyKind, load_signing_key
 
         signing = load_signing_key(reviewer_key, unlock(reviewer_key, passphrase_file), KeyKind.REVIEWER)
-    taken = []
     with _desk(directory, bundle, trust, key, passphrase_file=passphrase_file, state=state) as (desk, trusted):
-        for file in results:
-            found, result = arrived(desk, file, trusted, packet=packet, signing_key=signing)
-            desk.take_in(found, result, file=file)
-            taken.append({"file": str(file), "packet": found.id, "reviewer": result.fingerprint, **_counts(result)})
+        found = [(file, *arrived(desk, file, trusted, packet=packet, signing_key=signing)) for file in results]
+        desk.take_in(found)
+    taken = [
+        {"file": str(file), "packet": given.id, "reviewer": result.fingerprint, **_counts(result)}
+        for file, given, result in found
+    ]
     lines = [
         tr(
             f"已导入 {one['file']}：{one['verdicts']} 条判据（未能判断 {one['undecided']}），评定者 {one['reviewer']}",
@@ -345,11 +356,18 @@ def _which(only: str) -> Which:
 def _require_free(out: Path) -> None:
     from mlb_offline.errors import InputError
 
+    # Before the log says that a packet was given out.
     if out.exists():
         raise InputError(
             tr("文件已存在，不会覆盖", "the file exists and is not written over"),
             file=out,
             remedy=tr("换一个 --out", "choose another --out"),
+        )
+    if not out.absolute().parent.is_dir():
+        raise InputError(
+            tr("文件夹不存在", "its folder does not exist"),
+            file=out,
+            remedy=tr("先建立该文件夹，或换一个 --out", "make the folder first, or choose another --out"),
         )
 
 

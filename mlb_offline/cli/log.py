@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mlb_offline.cli.kit import JsonFlag, emit
 from mlb_offline.language import tr
+
+if TYPE_CHECKING:
+    from mlb_offline.run.log import LogReport
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -46,6 +49,15 @@ def verify(
             "outcomes": dict(report.outcomes),
             "records": report.records,
             "finished": report.finished,
+            "judged": {"answers": report.judged, "criteria": report.criteria, "open": report.open},
+            "adjudication": None
+            if report.shares is None
+            else {
+                "shares": dict(report.shares),
+                "packets": report.packets,
+                "plaintext": report.plaintext,
+                "labels": dict(report.labels),
+            },
             "self_attested": True,
         },
         as_json=as_json,
@@ -58,7 +70,9 @@ def verify(
                 f"题目：{settled}/{report.items} 已有结果（{outcomes}）",
                 f"items: {settled} of {report.items} have an outcome ({outcomes})",
             ),
+            *_judged_lines(report),
             tr(f"完成时间：{report.finished or '未完成'}", f"finished: {report.finished or 'not yet'}"),
+            *_adjudication_lines(report),
             tr(f"末尾事件的哈希：{report.head}", f"head: {report.head}"),
             tr(
                 "这能发现意外损坏与事后改动；不能防范不诚实的操作者（自我声明）。",
@@ -66,3 +80,30 @@ def verify(
             ),
         ],
     )
+
+
+def _judged_lines(report: LogReport) -> list[str]:
+    if not report.judged:
+        return []
+    return [
+        tr(
+            f"裁判：{report.judged} 个回答的 {report.criteria} 条判据，其中未决 {report.open} 条",
+            f"judged: {report.criteria} criteria of {report.judged} answers, {report.open} of them open",
+        )
+    ]
+
+
+def _adjudication_lines(report: LogReport) -> list[str]:
+    if report.shares is None:
+        return []
+    shares = ", ".join(f"{name} {share:g}" for name, share in report.shares.items()) or "–"
+    results = sum(report.labels.values())
+    return [
+        tr(f"医生抽样比例：{shares}", f"shares of the physicians' sample: {shares}"),
+        tr(
+            f"任务包：发出 {report.packets} 个（明文 {report.plaintext} 个），收回结果 {results} 份，"
+            f"评定者 {len(report.labels)} 位",
+            f"packets: {report.packets} given out ({report.plaintext} in plaintext), "
+            f"{results} results taken in, of {len(report.labels)} reviewers",
+        ),
+    ]

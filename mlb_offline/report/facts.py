@@ -19,6 +19,7 @@ from mlb_offline.benchmark.catalogue import Metric
 from mlb_offline.configuration import explain
 from mlb_offline.errors import TrustError
 from mlb_offline.language import tr
+from mlb_offline.report import physicians
 from mlb_offline.report.canonical import refuse
 from mlb_offline.report.data import MARKS, ReportData, Sample
 from mlb_offline.run.clock import CLOCK_STEP
@@ -341,29 +342,8 @@ def _open(sample: Sample) -> bool:
 
 def physicians_saw_the_sample(data: ReportData, file: str | Path) -> None:
     """A sample was drawn where a share was fixed, of a run that had finished, and labels were given by somebody."""
-    adjudication, samples = data.adjudication, {sample.dataset: sample for sample in data.samples}
-    audited = {name for name, sample in samples.items() if sample.audit is not None}
-    if adjudication is None:
-        good = not audited
-    else:
-        reviewers = [reviewer.keyid for reviewer in adjudication.reviewers]
-        seen = [name for name in audited if _labelled(samples[name])]
-        good = (
-            audited == adjudication.shares.keys()
-            and all(samples[name].criteria for name in audited)
-            and data.run.finished is not None
-            and reviewers == sorted(set(reviewers))
-            and all(one.fingerprint == fingerprint(bytes.fromhex(one.keyid)) for one in adjudication.reviewers)
-            and adjudication.plaintext <= adjudication.packets
-            and not ((seen or reviewers) and not (reviewers and adjudication.packets))
-            and not (adjudication.physicians and len(reviewers) < 2)
-        )
-    if not good:
+    if not physicians.sample_was_seen(data):
         _contradiction("医生评定的记录自相矛盾", "what is told of physicians does not fit", file, "adjudication")
-
-
-def _labelled(sample: Sample) -> bool:
-    return sample.audit is not None and bool(sample.audit.judges)
 
 
 def critical_items_fit(data: ReportData, file: str | Path) -> None:

@@ -19,7 +19,7 @@ from mlb_offline.errors import InputError, MlbError
 from mlb_offline.language import tr
 from mlb_offline.policy.model import Policy
 from mlb_offline.regular_file import read_at_most
-from mlb_offline.report import canonical, measured, trailer
+from mlb_offline.report import canonical, measured, physicians, trailer
 from mlb_offline.report import items as items_file
 from mlb_offline.report.build import companion
 from mlb_offline.report.canonical import refuse
@@ -305,6 +305,7 @@ def items_match(raw: bytes, data: ReportData, *, file: str | Path) -> None:
         same = (
             count(records, policy.ethics.values, data.adjudication) == data.samples
             and items_file.critical_items(policy, records) == data.critical_items
+            and physicians.items_were_seen(data, records)
         )
     except _ABSURD:
         same = False

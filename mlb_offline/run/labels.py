@@ -50,10 +50,10 @@ class Adjudication:
 
     def labelled(self) -> dict[str, int]:
         """Criteria that each reviewer has labelled, by key id."""
-        counts: Counter[str] = Counter()
+        criteria: dict[str, set[Criterion]] = {}
         for one in self.labels:
-            counts[one.reviewer] += len(one.verdicts)
-        return dict(sorted(counts.items()))
+            criteria.setdefault(one.reviewer, set()).update(one.verdicts)
+        return {reviewer: len(labelled) for reviewer, labelled in sorted(criteria.items())}
 
     def marks(self) -> dict[Criterion, str]:
         """What holds of each criterion that somebody has looked at (``scoring.judged``)."""

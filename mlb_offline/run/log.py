@@ -29,6 +29,10 @@ class LogReport:
         outcomes: slots by outcome.
         records: encrypted records.
         finished: RFC 3339 UTC, or None.
+        judged: answers that the judges have judged; ``criteria`` of these, of which the judges left ``open`` open.
+        shares: chance of an item to be drawn for a physician, by dataset; None while nothing is planned.
+        packets: given out to be labelled; of these ``plaintext`` unencrypted.
+        labels: how many of those each reviewer has labelled, by key id.
     """
 
     run_id: str
@@ -38,6 +42,13 @@ class LogReport:
     outcomes: Mapping[str, int]
     records: int
     finished: str | None
+    judged: int
+    criteria: int
+    open: int
+    shares: Mapping[str, float] | None
+    packets: int
+    plaintext: int
+    labels: Mapping[str, int]
 
 
 def verify_log(directory: Path) -> LogReport:
@@ -64,6 +75,13 @@ def verify_log(directory: Path) -> LogReport:
         outcomes=dict(Counter(settled.outcome for settled in told.outcomes.values())),
         records=len(told.records),
         finished=told.finished,
+        judged=len(told.judged),
+        criteria=sum(one.criteria for one in told.judged.values()),
+        open=sum(one.open for one in told.judged.values()),
+        shares=told.shares,
+        packets=len(told.packets),
+        plaintext=sum(one.plaintext for one in told.packets.values()),
+        labels=dict(sorted(Counter(one.reviewer for one in told.labels).items())),
     )
 
 

@@ -216,7 +216,7 @@ def _read_answers(db: Database, key: RunKey, told: Told) -> _Answers:
         elif row.kind == OPINIONS:
             found.opinions[row.slot] = _opinions(row.slot, content, told)
         elif row.kind == PACKET:
-            found.packets[row.slot.item] = {task: as_criterion(one) for task, one in content["tasks"].items()}
+            found.packets[row.slot.item] = _tasks(row.slot.item, content, told)
         elif row.kind == LABELS:
             found.labels[row.attempt] = content
     return found
@@ -235,6 +235,18 @@ def _adjudication(told: Told, answers: _Answers) -> Adjudication | None:
         labels.append(Labels(body.packet, body.reviewer, content["saved"], verdicts))
     exports = sum(body.plaintext for body in told.packets.values())
     return Adjudication(told.seed, told.shares, tuple(labels), len(told.packets), exports)
+
+
+def _tasks(packet: str, content: Mapping[str, Any], told: Told) -> dict[str, Criterion]:
+    """What a packet asks, if the log tells of it as it is."""
+    said, tasks = told.packets[packet], {task: as_criterion(one) for task, one in content["tasks"].items()}
+    if (len(tasks), content["plaintext"]) != (said.tasks, said.plaintext):
+        what = tr(
+            f"任务包 {packet} 与日志所记不符",
+            f"packet {packet} is not what the log tells of it",
+        )
+        raise altered(told.file, what)
+    return tasks
 
 
 def _opinions(slot: Slot, content: Mapping[str, Any], told: Told) -> Opinions:

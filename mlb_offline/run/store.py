@@ -232,14 +232,12 @@ class RunStore:
             rows = self._db.execute(
                 "SELECT item, nonce, ciphertext FROM records WHERE kind = ? ORDER BY rowid", (PACKET,)
             ).fetchall()
-            bodies = self._db.execute("SELECT body FROM events WHERE type = ?", (EventType.PACKED.value,)).fetchall()
-        plain = {body["packet"]: body["plaintext"] for body in (json.loads(row[0]) for row in bodies)}
         found = []
         for packet, nonce, ciphertext in rows:
             place = Place(*packet_slot(packet), PACKET, 1)
             content = unpack(self._key.open(place, Sealed(nonce, ciphertext))).content
             tasks = {name: as_criterion(one) for name, one in content["tasks"].items()}
-            found.append(Packed(packet, content["created"], tasks, plain[packet]))
+            found.append(Packed(packet, content["created"], tasks, bool(content["plaintext"])))
         return found
 
     def packet_key(self, packet: str) -> bytes:
@@ -262,12 +260,15 @@ class RunStore:
 
         Raises:
             InputError: the disk is full or cannot be written; nothing of these changes is kept.
+            TrustError: adjudication that no reader of the log would accept; nothing of it is kept.
         """
         before = self._last
         try:
             with database_errors(self.file), self._db.atomic():
                 for change in changes:
                     self._apply(change)
+                if self.finished:
+                    check_store(self._db, self.file)
         except BaseException:
             self._last = before
             raise
@@ -355,7 +356,11 @@ class RunStore:
         self._log(EventType.JUDGED, slot, {"attempt": change.attempt, **body})
 
     def _pack(self, change: Packed) -> None:
-        content = {"created": change.created, "tasks": {name: list(one) for name, one in change.tasks.items()}}
+        content = {
+            "created": change.created,
+            "plaintext": change.plaintext,
+            "tasks": {name: list(one) for name, one in change.tasks.items()},
+        }
         record = self._record(PACKET, packet_slot(change.packet), 1, content, Score(Outcome.JUDGED))
         body = {"plaintext": change.plaintext, "record": record, "tasks": len(change.tasks)}
         self._append(EventType.PACKED, {"packet": change.packet, **body})

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -23,8 +23,11 @@ from mlb_offline.report.build import sign
 from mlb_offline.report.data import ReportData, parse
 from mlb_offline.report.gather import gather
 from mlb_offline.report.items import pack
+from mlb_offline.run.changes import Criterion
+from mlb_offline.run.labels import Adjudication, Labels
 from mlb_offline.run.results import ItemOutcome, RunResults, Session
 from mlb_offline.scoring.outcome import Outcome
+from mlb_offline.stats.draw import drawn
 from mlb_offline.trust.fingerprint import fingerprint
 from mlb_offline.trust.signing import SigningKey
 
@@ -58,6 +61,29 @@ role = "医务处"
 date = 2026-01-05
 """
 SMALL = {"CMExam": 12, "CMeEE": 8}
+JUDGED = {"CMExam": 12, "GeneralSafety": 30, "MAEthic": 20, "MADiagnosis": 60}
+SHARES = {"GeneralSafety": 1.0, "MADiagnosis": 0.6}
+JUDGED_POLICY = (
+    GATED.partition("[[gate]]")[0]
+    + """\
+[[gate]]
+scope = "dataset"
+id = "GeneralSafety"
+min = 0.2
+
+[[gate]]
+scope = "dataset"
+id = "MADiagnosis"
+min = 0.3
+
+[[approvers]]
+name = "示例"
+role = "医务处"
+date = 2026-01-05
+"""
+)
+SEED = "5e" * 32
+REVIEWERS = ("1a" * 32, "2b" * 32, "3c" * 32)
 
 
 def policy_of(text: str | None) -> Policy:
@@ -222,6 +248,54 @@ def results_of(
     )
 
 
+Said = Callable[[str, str, str], str]
+"""What the first physician says: dataset, name of the criterion, the judges' mark → 是, 否 or ?."""
+
+
+def as_the_judges(_dataset: str, name: str, mark: str) -> str:
+    """Mostly what the judges say; where they differ, by the name."""
+    return {"y": "是", "n": "否"}.get(mark, "否" if name.startswith("r") else "是")
+
+
+def adjudicated(
+    results: RunResults, shares: Mapping[str, float] = SHARES, say: Said = as_the_judges, *, second: int = 12
+) -> RunResults:
+    """A run of which a physician has settled the sample; a second one has seen the first ``second`` criteria, and says
+    the contrary of every fourth, and a third has decided on those as the first."""
+    first: dict[Criterion, str] = {}
+    for one in results.outcomes:
+        if one.opinions is not None and drawn(SEED, one.dataset, one.item, shares.get(one.dataset, 0.0)):
+            for name, mark in zip(one.opinions.names, one.judges, strict=True):
+                first[one.dataset, one.item, one.repeat, name] = say(one.dataset, name, mark)
+    seen = list(first)[:second]
+    contrary = seen[::4]
+    other = {"是": "否", "否": "是", "?": "?"}
+    said = [
+        first,
+        {one: other[first[one]] if one in contrary else first[one] for one in seen},
+        {one: first[one] for one in contrary},
+    ]
+    labels = [
+        Labels(f"packet {who}", who, "2026-03-03T12:00:00Z", verdicts)
+        for who, verdicts in zip(REVIEWERS, said, strict=True)
+        if verdicts
+    ]
+    found = Adjudication(SEED, dict(shares), tuple(labels), packets=3, exports=1)
+    marks = found.marks()
+    outcomes = [
+        one
+        if one.opinions is None
+        else replace(
+            one,
+            physicians="".join(
+                marks.get((one.dataset, one.item, one.repeat, name), "-") for name in one.opinions.names
+            ),
+        )
+        for one in results.outcomes
+    ]
+    return replace(results, outcomes=tuple(outcomes), adjudication=found)
+
+
 def data_of(results: RunResults, policy: str | None = None, key: SigningKey = KEY) -> ReportData:
     """The data of a report, with the measured program fixed so that it is the same on every machine."""
     data = gather(results, policy_of(policy), key, items=pack(results)[0], now=NOW)
@@ -235,7 +309,8 @@ def full_counts() -> dict[str, int]:
 
 @cache
 def golden_cases() -> dict[str, tuple[ReportData, SigningKey]]:
-    """The golden pages: a full run under a policy with gates, and an indicative one under the shipped policy."""
+    """The golden pages: a full run under a policy with gates, one that physicians have settled, and an indicative
+    one under the shipped policy."""
     demonstration = replace(KEY, demonstration=True)
     whole = data_of(results_of(full_counts(), policy=GATED), GATED)
     selection = {"datasets": {"CMExam": {"asked": 12, "bundled": 100}}, "limit": 12, "named": ["CMExam"]}
@@ -246,7 +321,12 @@ def golden_cases() -> dict[str, tuple[ReportData, SigningKey]]:
     partial = replace(
         partial, finished=None, attempt=1, attempts_on_bundle=1, state_created=True, notes=(), sessions=(killed,)
     )
-    return {"gated": (whole, KEY), "indicative": (data_of(partial, None, demonstration), demonstration)}
+    settled = data_of(adjudicated(results_of(JUDGED, policy=JUDGED_POLICY)), JUDGED_POLICY)
+    return {
+        "gated": (whole, KEY),
+        "adjudicated": (settled, KEY),
+        "indicative": (data_of(partial, None, demonstration), demonstration),
+    }
 
 
 def reread(data: ReportData) -> ReportData:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import sqlite3
@@ -12,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import rfc8785
 from egress_cases import egress_of
+from retelling import Told, body, execute, move, place, retell, rewrite_chain
 from run_world import FakeTarget, World, right_answer, run
 
 from mlb_offline.errors import InputError, MlbError, TrustError
 from mlb_offline.language import current, set_language
-from mlb_offline.run.events import GENESIS, event_hash
 from mlb_offline.run.log import verify_log
 from mlb_offline.run.results import read_results
 from mlb_offline.run.rows import items_sha256
@@ -46,13 +44,6 @@ def copy(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "copy"))
 
 
-def execute(directory: Path, sql: str, *values: object) -> None:
-    with sqlite3.connect(directory / "run.sqlite") as db:
-        db.execute("PRAGMA synchronous = OFF")
-        db.execute(sql, values)
-    db.close()
-
-
 def cells(directory: Path) -> Iterator[tuple[str, int, str, Any]]:
     db = sqlite3.connect(directory / "run.sqlite")
     for table, order in TABLES.items():
@@ -72,12 +63,12 @@ def variants(value: Any) -> Iterator[Any]:
         case "":
             yield "x"
         case str() | bytes():
-            for place in {0, len(value) // 2, len(value) - 1}:
-                before, after = value[:place], value[place + 1 :]
+            for at in {0, len(value) // 2, len(value) - 1}:
+                before, after = value[:at], value[at + 1 :]
                 if isinstance(value, bytes):
-                    yield before + bytes([value[place] ^ 1]) + after
+                    yield before + bytes([value[at] ^ 1]) + after
                 else:
-                    yield before + ("1" if value[place] == "0" else "0") + after
+                    yield before + ("1" if value[at] == "0" else "0") + after
 
 
 def test_an_untouched_run_verifies(finished: Path, world: World) -> None:
@@ -157,9 +148,9 @@ def test_no_flipped_byte_of_the_file_goes_unnoticed_or_ends_in_a_traceback(copy:
     truth, head = read_results(copy, world.key), verify_log(copy)
     draw = random.Random(20260131)
     found = 0
-    for place in draw.sample(range(len(original)), 250):
+    for at in draw.sample(range(len(original)), 250):
         changed = bytearray(original)
-        changed[place] ^= 1 << draw.randrange(8)
+        changed[at] ^= 1 << draw.randrange(8)
         file.write_bytes(changed)
         try:
             assert read_results(copy, world.key) == truth
@@ -167,18 +158,6 @@ def test_no_flipped_byte_of_the_file_goes_unnoticed_or_ends_in_a_traceback(copy:
         except (TrustError, InputError):
             found += 1
     assert found > 25
-
-
-def rewrite_chain(directory: Path, change: Callable[[sqlite3.Connection], None]) -> None:
-    """What a forger with the file, but without the key, can do: edit, then make a new chain."""
-    with sqlite3.connect(directory / "run.sqlite") as db:
-        change(db)
-        previous = GENESIS
-        for seq, at, kind, body in db.execute("SELECT seq, at, type, body FROM events ORDER BY seq").fetchall():
-            following = event_hash(seq, at, kind, body, previous)
-            db.execute("UPDATE events SET previous = ?, hash = ? WHERE seq = ?", (previous, following, seq))
-            previous = following
-    db.close()
 
 
 def test_a_forged_answer_under_a_new_chain_does_not_open_without_the_key(copy: Path, world: World) -> None:
@@ -229,45 +208,9 @@ def test_a_truncated_file_is_refused(copy: Path, world: World, share: float) -> 
         read_results(copy, world.key)
 
 
-Told = list[tuple[str, str, dict[str, Any]]]
-"""(at, type, body) of every event."""
-
 CHOICE, EXTRACTION, REFUSED, JUDGED = "c", "s", "t0", "t1"
 """How the names of items begin: of a choice, of an extraction, of the one that the target refuses, of the judged."""
 FIRST = "(SELECT min(item) FROM items WHERE item LIKE '{}%')"
-
-
-def retell(directory: Path, change: Callable[[Told], None], *edits: str) -> None:
-    """What a forger without the key can do: another story, under a whole new chain, and tables to go with it."""
-    with sqlite3.connect(directory / "run.sqlite") as db:
-        rows = db.execute("SELECT at, type, body FROM events ORDER BY seq").fetchall()
-        story = [(at, kind, json.loads(body)) for at, kind, body in rows]
-        change(story)
-        for edit in edits:
-            db.execute(edit)
-        db.execute("DELETE FROM events")
-        previous = GENESIS
-        for seq, (at, kind, body) in enumerate(story, start=1):
-            text = rfc8785.dumps(body).decode()
-            following = event_hash(seq, at, kind, text, previous)
-            db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", (seq, at, kind, text, previous, following))
-            previous = following
-    db.close()
-
-
-def place(story: Told, kind: str, item: str | None = None) -> int:
-    """Where the first event of a type stands; of the first item whose name begins so, where there are several."""
-    names = [one[2]["item"] for one in story if item is not None and one[2].get("item", "").startswith(item)]
-    name = min(names, default=None)
-    return next(n for n, (_at, one, body) in enumerate(story) if one == kind and name in {None, body.get("item")})
-
-
-def body(story: Told, kind: str, item: str | None = None) -> dict[str, Any]:
-    return story[place(story, kind, item)][2]
-
-
-def move(story: Told, source: int, target: int) -> None:
-    story.insert(target, story.pop(source))
 
 
 def append_outcome(story: Told) -> None:

@@ -114,9 +114,13 @@ class World:
 
 
 def make_world(folder: Path, choices: int = 12, **counts: int) -> World:
+    return seal_source(source(choices, **counts), folder)
+
+
+def seal_source(made: Source, folder: Path) -> World:
+    """A bundle of the source in a folder with new keys."""
     new_key(KeyKind.PUBLISHER, folder, None)
     new_key(KeyKind.HOSPITAL, folder, None)
-    made = source(choices, **counts)
     signing = load_signing_key(folder / "publisher.key.json", None)
     recipient = load_recipient_key(folder / "hospital.key.json", None).public
     build_bundle(made, signing, [recipient], folder / "test.mlbb", now=datetime.now(UTC))
@@ -248,7 +252,14 @@ class ScriptedSeats(Seats):
         return Panel([OpenedJudge(record, judge, judge.close, judge.abort) for judge in self.judges])
 
 
-JUDGE = {"asked": {}, "calibration": {}, "file": "a.gguf", "installed": False, "listed": False, "size": 1}
+JUDGE = {
+    "asked": {"small/2": "1" * 64},
+    "calibration": {},
+    "file": "a.gguf",
+    "installed": False,
+    "listed": False,
+    "size": 1,
+}
 
 
 def judges(*say: Saying, delay: float = 0.0) -> ScriptedSeats:
