@@ -21,9 +21,11 @@ from pydantic import ConfigDict, Field
 
 from mlb_offline import __version__
 from mlb_offline.bundle.manifest import Digest, Positive, Text
+from mlb_offline.bundle.state import default_folder
 from mlb_offline.bundle.state_files import locked, read_record, write_record
 from mlb_offline.configuration import explain
 from mlb_offline.errors import InputError, TrustError
+from mlb_offline.installation import data_folder
 from mlb_offline.judge.annotation import Criterion, Family
 from mlb_offline.language import tr
 from mlb_offline.regular_file import measured
@@ -55,11 +57,6 @@ class Seated(_Strict):
     sha256: Digest
     asked: Annotated[dict[Text, Digest], Field(min_length=1, max_length=100)]
     calibration: dict[Family, Scale]
-
-    @classmethod
-    def of(cls, judge: Mapping[str, Any]) -> Self:
-        """From ``Seat.to_json``, or a judge of a run's identity."""
-        return cls.model_validate({name: judge[name] for name in cls.model_fields})
 
 
 class PanelCalibration(_Strict):
@@ -97,13 +94,18 @@ class PanelCalibration(_Strict):
             raise ValueError(tr(f"回答多于 {MAX_ANSWERS} 个", f"more than {MAX_ANSWERS} answers"))
         return self
 
-    def of_judges(self, judges: Sequence[Seated]) -> bool:
-        """Whether these are the judges that were measured, in whatever order."""
-        return _known_by(self.judges) == _known_by(judges)
+    def of_judges(self, judges: Iterable[Mapping[str, Any]]) -> bool:
+        """Whether these are the judges that were measured, in whatever order.
+
+        Args:
+            judges: as ``Seat.to_json`` gives them, or a run's identity.
+        """
+        return _sorted(self.model_dump()["judges"]) == _sorted(judges)
 
 
-def _known_by(judges: Iterable[Seated]) -> list[dict[str, Any]]:
-    return [one.model_dump() for one in sorted(judges, key=lambda one: one.sha256)]
+def _sorted(judges: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    known = [{name: judge[name] for name in Seated.model_fields} for judge in judges]
+    return sorted(known, key=lambda judge: str(judge["sha256"]))
 
 
 def confusion(criteria: Sequence[Criterion], verdicts: Sequence[Verdict]) -> dict[Question, list[list[int]]]:
@@ -138,7 +140,7 @@ class _File(_Strict):
 
     @pydantic.model_validator(mode="after")
     def _each_once(self) -> Self:
-        if any(one.of_judges(other.judges) for one, other in combinations(self.panels, 2)):
+        if any(one.of_judges(other.model_dump()["judges"]) for one, other in combinations(self.panels, 2)):
             raise ValueError(tr("同一对裁判出现两次", "a pair of judges stands twice"))
         return self
 
@@ -159,14 +161,29 @@ def kept_panels(folder: Path) -> tuple[PanelCalibration, ...]:
         raise _damaged(path, field, message) from None
 
 
-def calibration_of(judges: Sequence[Seated], folders: Iterable[Path]) -> PanelCalibration | None:
+def calibration_of(judges: Sequence[Mapping[str, Any]], folders: Iterable[Path]) -> PanelCalibration | None:
     """What is kept of a panel in the first of the folders that has it; None where none has.
+
+    Args:
+        judges: as ``PanelCalibration.of_judges``.
+        folders: of state, or of models.
 
     Raises:
         InputError, TrustError: as ``kept_panels``.
     """
     found = (panel for folder in folders for panel in kept_panels(folder) if panel.of_judges(judges))
     return next(found, None)
+
+
+def calibration_here(judges: Sequence[Mapping[str, Any]], state: Path | None) -> PanelCalibration | None:
+    """What is known of a run's judges: by the state folder (None: the default one), else by the models' folder.
+
+    Raises:
+        InputError, TrustError: as ``kept_panels``; there is no folder of models.
+    """
+    if not judges:
+        return None
+    return calibration_of(judges, (state or default_folder(), data_folder() / "models"))
 
 
 def keep(folder: Path, calibration: PanelCalibration, *, lock: bool = True) -> Path:
@@ -181,8 +198,9 @@ def keep(folder: Path, calibration: PanelCalibration, *, lock: bool = True) -> P
         InputError: the folder cannot be read or written.
         TrustError: its record is damaged.
     """
+    judges = calibration.model_dump()["judges"]
     with locked(folder) if lock else nullcontext():
-        others = [one for one in kept_panels(folder) if not one.of_judges(calibration.judges)]
+        others = [one for one in kept_panels(folder) if not one.of_judges(judges)]
         content = [one.model_dump(mode="json") for one in (*others, calibration)]
         write_record(folder / NAME, {"format": FORMAT, "panels": content})
     return folder / NAME
@@ -204,7 +222,7 @@ def measured_panel(
     """
     try:
         return PanelCalibration(
-            judges=[Seated.of(one) for one in seats],
+            judges=[Seated(**{name: one[name] for name in Seated.model_fields}) for one in seats],
             set_name=labelled.name,
             set_sha256=measured(labelled)[0],
             labelled_by=labelled_by,

@@ -213,7 +213,7 @@ def test_the_indicative_reasons_cannot_be_removed() -> None:
 def test_the_verifier_itself_lets_no_indicative_report_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even where a faulty policy evaluation would say pass."""
     lie = altered(lambda value: findings(value).update(verdict="pass", reasons=[]), indicative_data())
-    monkeypatch.setattr("mlb_offline.report.verify.find", lambda *_: lie.findings)
+    monkeypatch.setattr("mlb_offline.report.verify.find", lambda *_args, **_more: lie.findings)
     assert why_refused(sign(lie, cases.KEY).report).field == "data.findings.verdict"
 
 
