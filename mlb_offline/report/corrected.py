@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mlb_offline.benchmark.catalogue import Metric
 from mlb_offline.report.data import Corrected, Figure, Sample
 from mlb_offline.report.data import Reason as SaidReason
+from mlb_offline.scoring.judged import QUESTIONS
 from mlb_offline.stats.corrected import Confusion, Said, corrected_rate
 from mlb_offline.stats.corrected import Corrected as Rate
 from mlb_offline.stats.reasons import Reason
@@ -29,9 +31,9 @@ def corrected_of(samples: Sequence[Sample], calibration: PanelCalibration | None
     if calibration is None:
         return []
     return [
-        _corrected(sample.dataset, question, rows, calibration.questions.get(question, []))
+        _corrected(sample.dataset, question, sample.said.get(question, []), calibration.questions.get(question, []))
         for sample in samples
-        for question, rows in sample.said.items()
+        for question in QUESTIONS.get(Metric(sample.metric), {})  # not as in said: embedded data keeps no order
     ]
 
 
