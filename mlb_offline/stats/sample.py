@@ -305,11 +305,11 @@ def _histogram_problem(sample: DatasetSample) -> Problem:
         return problem
     if sum(row[-1] for row in rows) != sample.n:
         return "histogram", f"条目数之和不等于 {sample.n}", f"items do not add up to {sample.n}"
+    if sample.said and not sample.metric.judged:
+        return "said", "不是裁判评分的数据集", "no judge says anything of this dataset"
     if sample.metric is Metric.ACCURACY:
         return _accuracy_problem(sample)
-    if sample.metric.judged:
-        return _judged_problem(sample)
-    return ("said", "不是裁判评分的数据集", "no judge says anything of this dataset") if sample.said else None
+    return _judged_problem(sample) if sample.metric.judged else None
 
 
 def _accuracy_problem(sample: DatasetSample) -> Problem:
