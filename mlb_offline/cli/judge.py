@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mlb_offline.cli.judge_bench import bench_command
+from mlb_offline.cli.judge_calibrate import calibrate_command
 from mlb_offline.cli.judge_install import install_command
 from mlb_offline.cli.judge_options import (
     ModelsOption,
     PublisherOption,
-    ThreadsOption,
     known_here,
     opened_list,
 )
 from mlb_offline.cli.judge_table import as_json as table_as_json
 from mlb_offline.cli.judge_table import check, lines
-from mlb_offline.cli.kit import JsonFlag, StateOption, UnlistedFlag, complain, counting, emit, finish
-from mlb_offline.errors import Exit, TrustError, UsageError
+from mlb_offline.cli.kit import JsonFlag, StateOption, UnlistedFlag, complain, emit, finish
+from mlb_offline.errors import Exit, TrustError
 from mlb_offline.language import tr
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -182,81 +178,10 @@ def train(
     emit(result, as_json=as_json, lines=list(as_text(result)))
 
 
-@app.command(
+app.command(
     "calibrate",
     help=tr(
         "在有标注的判据上测量裁判（默认为内置的一对）",
         "measure judges on labelled criteria (default: the built-in pair)",
     ),
-)
-def calibrate(
-    *,
-    labelled: Annotated[
-        Path,
-        typer.Option(
-            "--set",
-            metavar="FILE",
-            readable=False,
-            help=tr(
-                "标注文件（JSONL）；也接受 messages、labels、response 格式",
-                "annotations (JSONL); also with messages, labels, response",
-            ),
-        ),
-    ],
-    judge: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--judge",
-            metavar="FILE",
-            readable=False,
-            help=tr("裁判模型文件（可给出两个）", "judge model file (two may be given)"),
-        ),
-    ] = None,
-    models: ModelsOption = None,
-    trust: PublisherOption = None,
-    accept_unlisted: UnlistedFlag = False,
-    threads: ThreadsOption = 2,
-    state: StateOption = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Print agreement with the labels, and keep it with an installed judge; exit 3 for a bad file, 4 for a judge that
-    is not the signed one."""
-    from mlb_offline.judge.calibration import calibrate as measured
-    from mlb_offline.judge.calibration import read_set, table
-    from mlb_offline.judge.install import keep_calibration
-    from mlb_offline.judge.opening import checked, open_judge
-    from mlb_offline.judge.published import figures
-
-    kept: list[str] = []
-    criteria, replies = read_set(labelled)
-    if replies:
-        _refuse_judges(judge, models)
-        result = figures(replies)
-    else:
-        folder, manifest = opened_list(models, trust)
-        known = known_here(folder, state)
-        files = checked(folder, manifest, judge or (), accept_unlisted=accept_unlisted, installed=known)
-        with ExitStack() as stack:
-            opened = []
-            for path, record in files:
-                opened.append(open_judge(path, record, threads=threads))
-                stack.callback(opened[-1].close)
-            with counting() as progress:
-                result = measured({one.name: one.judge for one in opened}, criteria, progress)
-        for record in (one.record for one in opened):
-            if record.installed is not None:
-                keep_calibration(record.installed, state, result["judges"][record.name], labelled)
-                kept.append(record.name)
-        result |= {"records": [one.record.to_json() for one in opened], "kept": kept}
-    told = [tr(f"结果已存入状态目录：{name}", f"kept in the state folder: {name}") for name in kept]
-    emit({"set": labelled.name, **result}, as_json=as_json, lines=[*table(result), *told])
-
-
-def _refuse_judges(judge: Sequence[Path] | None, models: Path | None) -> None:
-    """The set holds replies already: a judge that is named would not be asked."""
-    if judge or models:
-        raise UsageError(
-            tr("该文件已含裁判的回答，不会再询问裁判", "the set holds a judge's replies: no judge is asked"),
-            field="--judge" if judge else "--models",
-            remedy=tr("去掉该选项", "leave the option out"),
-        )
+)(calibrate_command)

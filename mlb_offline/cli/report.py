@@ -42,12 +42,14 @@ def build(
     ],
     force: Annotated[bool, typer.Option("--force", help=tr("覆盖已有文件", "write over existing files"))] = False,
     passphrase_file: PassphraseOption = None,
-    state: StateOption = None,  # noqa: ARG001 - goes with every command; attempts were recorded by the run
+    state: StateOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Verify and decrypt the run, evaluate its policy, and write the report with the files beside it."""
+    """Verify and decrypt the run, evaluate its policy, and write the report with the files beside it; what --state, or
+    the folder of models, knows of the run's judges goes into it."""
     from datetime import UTC, datetime
 
+    from mlb_offline.judge.panels import calibration_here
     from mlb_offline.policy.model import parse_policy
     from mlb_offline.report.build import build_report
     from mlb_offline.report.page import wording
@@ -59,7 +61,9 @@ def build(
     recipient = load_recipient_key(key, unlock(key, passphrase_file))
     results = read_results(directory, recipient)
     policy = parse_policy(stored_start(directory).invocation.policy.encode(), file=directory)
-    built = build_report(results, signing_key, out, policy=policy, now=datetime.now(UTC), force=force)
+    known = calibration_here(results.identity["judges"], state)
+    now = datetime.now(UTC)
+    built = build_report(results, signing_key, out, policy=policy, now=now, calibration=known, force=force)
     findings = built.data.findings
     words = wording(built.data.template)["verdict"][findings.verdict]
     result = {

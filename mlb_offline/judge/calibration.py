@@ -11,7 +11,8 @@ from mlb_offline.errors import InputError
 from mlb_offline.judge.agreement import agreement, confidence
 from mlb_offline.judge.annotation import Criterion, parse_annotations, read_lines
 from mlb_offline.judge.opening import Judge
-from mlb_offline.judge.panel import find
+from mlb_offline.judge.panel import find, kept
+from mlb_offline.judge.panels import confusion
 from mlb_offline.judge.published import Reply, is_published, parse_published
 from mlb_offline.language import tr
 
@@ -41,7 +42,8 @@ def read_set(path: Path) -> tuple[tuple[Criterion, ...], tuple[Reply, ...]]:
 
 def calibrate(judges: Mapping[str, Judge], criteria: Sequence[Criterion], progress: Progress) -> dict[str, Any]:
     """The answer of ``judge calibrate --json``: figures of the panel (of the judge, where there is one only), and under
-    ``judges`` those of each. The panel's verdict is what both say; where they differ or one abstains it abstains.
+    ``judges`` those of each. The panel's verdict is what both say; where they differ or one abstains it abstains. Of
+    two judges ``confusion`` counts the panel against the labels, an abstention as not 是 (``panels.confusion``).
 
     Args:
         judges: one or two, by name.
@@ -54,13 +56,14 @@ def calibrate(judges: Mapping[str, Judge], criteria: Sequence[Criterion], progre
         return {**next(iter(alone.values())), "judges": alone}
     first, second = said.values()
     panel = [find(pair).verdict for pair in zip(first, second, strict=True)]
-    return {**_rates(criteria, [None if one is None else float(one) for one in panel]), "judges": alone}
+    rates = _rates(criteria, [None if one is None else float(one) for one in panel])
+    return {**rates, "confusion": confusion(criteria, panel), "judges": alone}
 
 
 def _asked(name: str, judge: Judge, criteria: Sequence[Criterion], progress: Progress) -> Said:
     found: list[float | None] = []
     for _, group in groupby(criteria, key=lambda one: (one.question, one.answer)):
-        found += judge.probabilities(list(group))
+        found += kept(judge.probabilities(list(group)))
         progress(name, len(found), len(criteria))
     return found
 

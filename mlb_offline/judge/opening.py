@@ -13,7 +13,7 @@ from mlb_offline.installation import data_folder
 from mlb_offline.judge.annotation import Criterion
 from mlb_offline.judge.installed import InstalledJudge, known_judges
 from mlb_offline.judge.manifest import JudgeRecord, Manifest, check_judge, open_manifest
-from mlb_offline.judge.panel import Opinions
+from mlb_offline.judge.panel import Opinions, kept
 from mlb_offline.judge.prompt import Prompt, shipped_prompt
 from mlb_offline.judge.protocol import names_of
 from mlb_offline.judge.rendering import VERSION
@@ -218,7 +218,7 @@ class Panel:
                         "answers are kept; free memory and --resume, or start a run with another judge",
                     ),
                 ) from None
-            said.append(tuple(None if value is None else round(value, 6) for value in found))
+            said.append(kept(found))
         return Opinions(names_of(criteria), tuple(said))
 
     def abort(self) -> None:
@@ -265,10 +265,15 @@ def seats_of(
     files = [*named, *embedded[len(named) :]]
     found = checked(folder, manifest, files, accept_unlisted=accept_unlisted, installed=installed)
     own = dict(prompts or {})
-    return Seats(tuple(_seat(*one, prompts=own) for one in found), own)
+    return Seats(tuple(seat_of(*one, prompts=own) for one in found), own)
 
 
-def _seat(path: Path, record: JudgeRecord, *, prompts: Mapping[str, Prompt]) -> Seat:
+def seat_of(path: Path, record: JudgeRecord, *, prompts: Mapping[str, Prompt] | None = None) -> Seat:
+    """The place of a judge that was checked, with what it is shown or asked; ``prompts`` are a bundle's own.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     if record.judge is not None:
         told = {record.judge.prompt.name: record.judge.prompt.sha256}
     else:
@@ -280,5 +285,5 @@ def _seat(path: Path, record: JudgeRecord, *, prompts: Mapping[str, Prompt]) -> 
         prompt = shipped_prompt()
         told = {VERSION: embedded_sha256()} if small else {prompt.version: prompt.sha256}
     if VERSION not in told:
-        told |= {f"{prompt.version} {name}": prompt.sha256 for name, prompt in prompts.items()}
+        told |= {f"{prompt.version} {name}": prompt.sha256 for name, prompt in (prompts or {}).items()}
     return Seat(path, record, told)

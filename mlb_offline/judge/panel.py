@@ -18,6 +18,11 @@ HALF = 0.5
 """是 is said at this probability and above."""
 
 
+def kept(said: Sequence[float | None]) -> tuple[float | None, ...]:
+    """Probabilities as a run keeps them, to six decimals."""
+    return tuple(None if value is None else round(value, 6) for value in said)
+
+
 @dataclass(frozen=True)
 class Finding:
     """What holds of a criterion (None: open), and why."""

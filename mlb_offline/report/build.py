@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlb_offline.errors import InputError, UsageError
 from mlb_offline.language import tr
@@ -24,6 +25,9 @@ from mlb_offline.run.results import RunResults
 from mlb_offline.trust.dsse import pae, sign_envelope
 from mlb_offline.trust.signing import SigningKey
 from mlb_offline.trust.store import TrustSet
+
+if TYPE_CHECKING:
+    from mlb_offline.judge.panels import PanelCalibration
 
 SUFFIX = ".html"
 
@@ -59,6 +63,7 @@ def build_report(
     *,
     policy: Policy,
     now: datetime,
+    calibration: PanelCalibration | None = None,
     force: bool = False,
 ) -> BuiltReport:
     """Make a report and write it with its companions, the report itself last.
@@ -69,6 +74,7 @@ def build_report(
         out: a path that ends in ``.html``; the companions take its stem.
         policy: the one that was fixed with the run.
         now: time of the report.
+        calibration: of the run's judges (``judge.panels``); None where nothing is known of them.
         force: write over existing files.
 
     Raises:
@@ -89,7 +95,7 @@ def build_report(
             remedy=tr("用 mlb-offline keys new --kind report 生成", "make one: mlb-offline keys new --kind report"),
         )
     packed, _records = items_file.pack(results)
-    data = gather(results, policy, signing_key, items=packed, now=now)
+    data = gather(results, policy, signing_key, items=packed, now=now, calibration=calibration)
     signed = sign(data, signing_key)
     # What a verifier would refuse must never leave: better a message now than one months later.
     verify_bytes(signed.report, TrustSet((signing_key.verify_key,)), file=out, now=now)

@@ -18,11 +18,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from mlb_offline.airgap.evidence import ModeName, Snapshot
 from mlb_offline.configuration import explain
+from mlb_offline.judge.panels import PanelCalibration
 from mlb_offline.language import tr
 from mlb_offline.report import canonical
 from mlb_offline.report.canonical import refuse
 from mlb_offline.report.scalars import MAX_ANSWERS, MAX_ITEMS, Count, Instant, Row, Sha256, Share, Strict
 from mlb_offline.run.clock import CLOCK_STEP
+from mlb_offline.scoring.judged import Question
 from mlb_offline.stats.powered import SMALLEST_SHARE
 
 FORMAT: Final = "mlb-offline/report/v1"
@@ -263,6 +265,8 @@ class Sample(Strict):
             summed over an item's repeats; judged datasets: rows (least, most, items), scores of an item in
             millionths. Sorted, no row twice.
         criteria: of a judged dataset, criteria by what the judges make of them; all keys of ``MARKS``. Else none.
+        said: of a judged dataset, for each question that its criteria ask, rows (criteria to which both judges said
+            是, criteria judged, items), each summed over an item's repeats. Sorted, no row twice. Else none.
         audit: of a judged dataset of which a sample was drawn for a physician.
     """
 
@@ -273,6 +277,7 @@ class Sample(Strict):
     tally: dict[str, Count]
     histogram: Annotated[list[Row], Field(max_length=MAX_ITEMS)]
     criteria: dict[str, Count]
+    said: dict[Question, Annotated[list[Row], Field(max_length=MAX_ITEMS)]]
     audit: Audit | None
 
 
@@ -345,6 +350,32 @@ class Worth(Strict):
     kappa: Rate | None
 
 
+class Corrected(Strict):
+    """The rate of 是 over criteria, corrected for the judges' errors (``stats.corrected``); indicative.
+
+    Attributes:
+        id: the dataset.
+        question: which of its criteria.
+        figure: ``n`` counts items; null where there is a reason.
+        reason: why there is no corrected rate.
+        apparent: rate of 是 as both judges said it; null where there is a reason, as the next two.
+        sensitivity: of the panel, on the labelled set.
+        specificity: likewise.
+        criteria: judged in this run.
+        labelled: criteria of the labelled set.
+    """
+
+    id: str
+    question: Question
+    figure: Figure | None
+    reason: Reason | None
+    apparent: Share | None
+    sensitivity: Share | None
+    specificity: Share | None
+    criteria: Count
+    labelled: Count
+
+
 class Findings(Strict):
     """All that follows from the inputs; ``reasons`` are those beside the indicative ones."""
 
@@ -354,6 +385,7 @@ class Findings(Strict):
     gates: list[Gate]
     critical: list[Critical]
     worth: list[Worth]
+    corrected: list[Corrected]
     indicative: list[Reason]
     reasons: list[Reason]
     verdict: Verdict
@@ -405,7 +437,8 @@ class PolicyText(Strict):
 class ReportData(Strict):
     """The whole document.
 
-    ``critical_items`` holds, for the items that the policy's critical rules name, whether every answer was right.
+    ``critical_items`` holds, for the items that the policy's critical rules name, whether every answer was right;
+    ``calibration`` what is known of the run's judges, null where nothing is.
     """
 
     format: Literal["mlb-offline/report/v1"]
@@ -418,6 +451,7 @@ class ReportData(Strict):
     policy: PolicyText
     samples: list[Sample]
     adjudication: Adjudication | None
+    calibration: PanelCalibration | None
     critical_items: dict[str, dict[str, bool]]
     items: Items
     findings: Findings

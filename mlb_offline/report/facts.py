@@ -22,6 +22,7 @@ from mlb_offline.language import tr
 from mlb_offline.report import physicians
 from mlb_offline.report.canonical import refuse
 from mlb_offline.report.data import MARKS, ReportData, Sample
+from mlb_offline.report.judged_facts import CRITERIA, judged_facts_agree
 from mlb_offline.run.clock import CLOCK_STEP
 from mlb_offline.run.declaration import Declaration
 from mlb_offline.trust.fingerprint import fingerprint
@@ -31,12 +32,6 @@ CLOCK_TOLERANCE = timedelta(days=1)
 
 _WITHOUT_END = frozenset({"killed", "open"})
 _NEVER_ANSWERED = ("failed", "missing")
-_CRITERIA: Mapping[str, tuple[int, int]] = {
-    Metric.JUDGE_POINTS: (1, 1000),
-    Metric.JUDGE_SAFETY: (1, 1),
-    Metric.JUDGE_ETHICS: (6, 6),
-}
-"""Least and most criteria of an answer, by metric."""
 
 
 def facts_agree(data: ReportData, now: datetime, file: str | Path) -> None:
@@ -59,6 +54,7 @@ def facts_agree(data: ReportData, now: datetime, file: str | Path) -> None:
     notes_say_what_was(data, file)
     counts_fit_tally(data, file)
     judges_saw_the_answers(data, file)
+    judged_facts_agree(data, file)
     physicians_saw_the_sample(data, file)
     critical_items_fit(data, file)
     attempts_fit(data, file)
@@ -316,10 +312,10 @@ def judges_saw_the_answers(data: ReportData, file: str | Path) -> None:
     for sample in data.samples:
         judged, unjudged = sample.tally["judged"], sample.tally["unjudged"]
         criteria = sum(sample.criteria.values())
-        if sample.metric not in _CRITERIA:
+        if sample.metric not in CRITERIA:
             fits = not sample.criteria
         else:
-            least, most = _CRITERIA[sample.metric]
+            least, most = CRITERIA[sample.metric]
             fits = (
                 sample.criteria.keys() == set(MARKS)
                 and judged * least <= criteria <= judged * most

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from mlb_offline.airgap.evidence import failed
 from mlb_offline.benchmark.catalogue import Metric
 from mlb_offline.policy.evaluate import CriticalOutcomes, PolicyOutcome, evaluate
 from mlb_offline.policy.model import Policy
+from mlb_offline.report.corrected import corrected_of
 from mlb_offline.report.data import (
     Adjudication,
     Audit,
+    Corrected,
     Critical,
     Evidence,
     Figure,
@@ -34,6 +37,9 @@ from mlb_offline.stats.intervals import Interval
 from mlb_offline.stats.sample import DatasetSample
 from mlb_offline.stats.summary import DatasetResult, DimensionResult, Summary, summarise
 
+if TYPE_CHECKING:
+    from mlb_offline.judge.panels import PanelCalibration
+
 SEED = 2026
 """Seed of every bootstrap of report format v1: fixed, so that no signer can choose among intervals."""
 
@@ -46,6 +52,7 @@ def find(
     critical_items: CriticalOutcomes,
     *,
     adjudication: Adjudication | None = None,
+    calibration: PanelCalibration | None = None,
 ) -> Findings:
     """All findings of a report.
 
@@ -56,6 +63,7 @@ def find(
         policy: its gates are evaluated.
         critical_items: whether the items that its critical rules name were answered right.
         adjudication: what physicians had to do with it.
+        calibration: what is known of the run's judges.
 
     Raises:
         ValueError: the run's start is no instant.
@@ -73,7 +81,8 @@ def find(
         started=datetime.fromisoformat(run.started),
         critical_outcomes=critical_items,
     )
-    return _findings(summary, outcome, indicative, worth_of(samples, adjudication))
+    worth, corrected = worth_of(samples, adjudication), corrected_of(samples, calibration)
+    return _findings(summary, outcome, indicative, worth=worth, corrected=corrected)
 
 
 def worth_of(samples: Sequence[Sample], adjudication: Adjudication | None) -> list[Worth]:
@@ -150,6 +159,7 @@ def counted(sample: Sample, share: float | None) -> DatasetSample:
         tally=sample.tally,
         histogram=tuple(tuple(row) for row in sample.histogram),
         criteria=sample.criteria,
+        said={question: tuple(map(tuple, rows)) for question, rows in sample.said.items()},
         audit=None if sample.audit is None or share is None else _audit(sample.audit, share),
     )
 
@@ -169,6 +179,7 @@ def as_sample(sample: DatasetSample) -> Sample:
         tally=dict(sample.tally),
         histogram=[list(row) for row in sample.histogram],
         criteria=dict(sample.criteria),
+        said={question: [list(row) for row in rows] for question, rows in sample.said.items()},
         audit=None
         if sample.audit is None
         else Audit(
@@ -211,7 +222,14 @@ def _dimension(result: DimensionResult) -> Score:
     return Score(id=result.id, n=result.n, figure=figure, reason=_reason(result.reason), partial=partial)
 
 
-def _findings(summary: Summary, outcome: PolicyOutcome, indicative: list[stats.Reason], worth: list[Worth]) -> Findings:
+def _findings(
+    summary: Summary,
+    outcome: PolicyOutcome,
+    indicative: list[stats.Reason],
+    *,
+    worth: list[Worth],
+    corrected: list[Corrected],
+) -> Findings:
     gates = [
         Gate(
             scope=gate.scope,
@@ -246,6 +264,7 @@ def _findings(summary: Summary, outcome: PolicyOutcome, indicative: list[stats.R
         gates=gates,
         critical=critical,
         worth=worth,
+        corrected=corrected,
         indicative=_reasons(indicative),
         reasons=_reasons(reason for reason in outcome.reasons if reason not in indicative),
         verdict=outcome.verdict,

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -48,11 +48,22 @@ from mlb_offline.stats.sample import DatasetSample, sample_of
 from mlb_offline.trust.fingerprint import fingerprint
 from mlb_offline.trust.signing import SigningKey
 
+if TYPE_CHECKING:
+    from mlb_offline.judge.panels import PanelCalibration
+
 Outcomes = ItemOutcome | Record
 """An outcome of the run, or of the items file."""
 
 
-def gather(results: RunResults, policy: Policy, signing_key: SigningKey, *, items: bytes, now: datetime) -> ReportData:
+def gather(
+    results: RunResults,
+    policy: Policy,
+    signing_key: SigningKey,
+    *,
+    items: bytes,
+    now: datetime,
+    calibration: PanelCalibration | None = None,
+) -> ReportData:
     """The data of a report.
 
     Args:
@@ -61,6 +72,7 @@ def gather(results: RunResults, policy: Policy, signing_key: SigningKey, *, item
         signing_key: who will sign.
         items: the packed items file.
         now: when the report is made; any time zone.
+        calibration: of the run's judges.
 
     Raises:
         UsageError: the policy is not the run's.
@@ -89,7 +101,7 @@ def gather(results: RunResults, policy: Policy, signing_key: SigningKey, *, item
     adjudication = _adjudication(results.adjudication)
     samples = count(results.outcomes, policy.ethics.values, adjudication)
     critical = critical_items(policy, results.outcomes)
-    findings = find(samples, run, evidence, policy, critical, adjudication=adjudication)
+    findings = find(samples, run, evidence, policy, critical, adjudication=adjudication, calibration=calibration)
     _all_said(results, [reason.code for reason in findings.indicative])
     program = measured.installed()
     key = signing_key.verify_key
@@ -104,6 +116,7 @@ def gather(results: RunResults, policy: Policy, signing_key: SigningKey, *, item
         policy=PolicyText(**policy.to_json()),
         samples=samples,
         adjudication=adjudication,
+        calibration=calibration,
         critical_items=critical,
         items=Items(sha256=hashlib.sha256(items).hexdigest(), records=len(results.outcomes)),
         findings=findings,

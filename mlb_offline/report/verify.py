@@ -241,7 +241,8 @@ def findings_follow(data: ReportData, file: str | Path) -> None:
     """Figures, gates, reasons and verdict are those that the counts and the policy give."""
     try:
         policy = Policy.from_json(data.policy.model_dump(mode="json"), file=file)
-        again = find(data.samples, data.run, data.evidence, policy, data.critical_items, adjudication=data.adjudication)
+        inputs = (data.samples, data.run, data.evidence, policy, data.critical_items)
+        again = find(*inputs, adjudication=data.adjudication, calibration=data.calibration)
     except _ABSURD as error:
         message = error.message if isinstance(error, MlbError) else str(error)
         refuse(f"内嵌计数或策略有误：{message}", f"embedded counts or policy are wrong: {message}", file, "data")

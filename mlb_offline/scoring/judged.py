@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from mlb_offline.benchmark.catalogue import Metric
 
@@ -27,6 +27,15 @@ SCALE = 1_000_000
 
 RISKS = ("r1", "r2")
 QUALITIES = ("q1", "q2", "q3", "q4")
+
+Question = Literal["points", "safety", "risk", "quality"]
+"""What a criterion asks; judges err differently at each."""
+QUESTIONS: Mapping[Metric, Mapping[Question, slice]] = {
+    Metric.JUDGE_POINTS: {"points": slice(None)},
+    Metric.JUDGE_SAFETY: {"safety": slice(None)},
+    Metric.JUDGE_ETHICS: {"risk": slice(0, len(RISKS)), "quality": slice(len(RISKS), len(RISKS + QUALITIES))},
+}
+"""What the criteria of a judged dataset ask, and which marks of an answer are of each."""
 
 
 class Range(NamedTuple):

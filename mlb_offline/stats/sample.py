@@ -14,7 +14,7 @@ from typing import Protocol
 from mlb_offline.benchmark.catalogue import Dataset, Metric
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
-from mlb_offline.scoring.judged import SCALE, EthicsWeights, Range, score_range, verdicts_of
+from mlb_offline.scoring.judged import QUESTIONS, SCALE, EthicsWeights, Question, Range, score_range, verdicts_of
 from mlb_offline.scoring.outcome import Outcome
 from mlb_offline.stats.powered import SMALLEST_SHARE
 
@@ -117,6 +117,8 @@ class DatasetSample:
             item's answers can have, on average over its repeats, in millionths; they differ where verdicts are open.
         audit: a physician's sample of a judged dataset; None where there is none.
         criteria: of a judged dataset, how many criteria bear each mark of the judges; empty elsewhere.
+        said: of a judged dataset, for each question that its criteria ask, sorted rows (criteria to which both judges
+            said 是, criteria judged, items), each summed over an item's repeats, none twice; empty elsewhere.
 
     Raises:
         InputError: counts are negative, unsorted or contradict each other.
@@ -130,6 +132,7 @@ class DatasetSample:
     histogram: tuple[Row, ...] = ()
     audit: Audit | None = None
     criteria: Mapping[str, int] = field(default_factory=dict)
+    said: Mapping[Question, tuple[Row, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -189,6 +192,10 @@ def sample_of(
         histogram=_counted(_row(dataset.metric, group, weights) for group in by_item.values()),
         audit=audit,
         criteria={mark: marks[mark] for mark in "ynda"} if dataset.metric.judged else {},
+        said={
+            question: _counted(_said(group, place) for group in by_item.values())
+            for question, place in QUESTIONS.get(dataset.metric, {}).items()
+        },
     )
 
 
@@ -202,6 +209,12 @@ def _row(metric: Metric, answers: Sequence[Answer], weights: EthicsWeights | Non
     if metric is Metric.MICRO_F1:
         return tuple(sum(getattr(answer, name) for answer in answers) for name in ("tp", "fp", "fn"))
     return _mean(_range(metric, answer, weights, answer.physicians) for answer in answers)
+
+
+def _said(answers: Iterable[Answer], place: slice) -> Row:
+    """Criteria of one question over an item's answers: to which both judges said 是, and all that were judged."""
+    marks = "".join(answer.judges[place] for answer in answers)
+    return marks.count("y"), len(marks)
 
 
 def _range(metric: Metric, answer: Answer, weights: EthicsWeights | None, physicians: str) -> Range:
@@ -292,6 +305,8 @@ def _histogram_problem(sample: DatasetSample) -> Problem:
         return problem
     if sum(row[-1] for row in rows) != sample.n:
         return "histogram", f"条目数之和不等于 {sample.n}", f"items do not add up to {sample.n}"
+    if sample.said and not sample.metric.judged:
+        return "said", "不是裁判评分的数据集", "no judge says anything of this dataset"
     if sample.metric is Metric.ACCURACY:
         return _accuracy_problem(sample)
     return _judged_problem(sample) if sample.metric.judged else None
@@ -314,6 +329,20 @@ def _judged_problem(sample: DatasetSample) -> Problem:
     most = sum(row[1] * row[2] for row in sample.histogram)
     if answers and most > came * sample.n / answers * SCALE + sample.n:
         return "histogram", "得分高于已有回答所能得", "scores are higher than the answers that came can have"
+    return _said_problem(sample) or _audit_problem(sample)
+
+
+def _said_problem(sample: DatasetSample) -> Problem:
+    for rows in sample.said.values():
+        problem = _rows_problem("said", rows, 3)
+        if problem is not None:
+            return problem
+        if any(yes > criteria for yes, criteria, _items in rows) or sum(row[-1] for row in rows) != sample.n:
+            return "said", "裁判所说的计数有误", "what the judges said is not of these items"
+    return None
+
+
+def _audit_problem(sample: DatasetSample) -> Problem:
     audit = sample.audit
     if audit is None:
         return None

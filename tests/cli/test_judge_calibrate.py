@@ -11,6 +11,7 @@ import pytest
 
 from mlb_offline.cli import main
 from mlb_offline.demo.tiny_gguf import write_tiny_gguf
+from mlb_offline.judge.panels import kept_panels
 
 ROWS = [
     {"id": "1", "dataset": "MARecord", "topic": "主诉", "evaluation_point": "发热", "answer": "发热3天", "label": "是"},
@@ -107,3 +108,65 @@ def test_a_judge_named_beside_replies_is_refused_for_it_would_not_be_asked(tmp_p
     code, _, err = ask("--set", write(tmp_path / "r.jsonl", [row]), "--judge", tmp_path / "own.gguf")
     assert code == 2
     assert "no judge is asked" in err
+
+
+def pair(folder: Path) -> tuple[str | Path, ...]:
+    own, other = write_tiny_gguf(folder / "own.gguf"), write_tiny_gguf(folder / "other.gguf", seed="another")
+    return ("--judge", own, "--judge", other, "--models", MODELS, "--accept-unlisted")
+
+
+def test_a_pair_is_kept_in_the_state_folder_with_its_set_and_who_labelled_it(tmp_path: Path, ask: Ask) -> None:
+    labelled, state = write(tmp_path / "set.jsonl", ROWS), tmp_path / "state"
+    words = ("--set", labelled, *pair(tmp_path), "--state", state)
+    code, out, err = ask(*words, "--keep", "--labelled-by", "two physicians", "--json")
+    assert code == 0, err
+    assert json.loads(out)["kept_panel"] == str(state / "panels.json")
+    (kept,) = kept_panels(state)
+    assert (kept.set_name, kept.n, kept.labelled_by) == ("set.jsonl", 3, "two physicians")
+    # Both abstain on everything, which is no 是.
+    assert kept.questions == {"points": [[0, 1, 1, 0, 1]], "safety": [[0, 1, 0, 0, 1]]}
+    assert [one.sha256 for one in kept.judges] == [record["sha256"] for record in json.loads(out)["records"]]
+    assert not (MODELS / "lock").exists()
+
+
+def test_with_models_alone_it_is_kept_beside_them(tmp_path: Path, ask: Ask) -> None:
+    labelled, models = write(tmp_path / "set.jsonl", ROWS), tmp_path / "models"
+    models.mkdir()
+    for name in ("MANIFEST.json", "MANIFEST.json.sig"):
+        (models / name).write_bytes((MODELS / name).read_bytes())
+    words = [models if word == MODELS else word for word in pair(tmp_path)]
+    code, out, err = ask("--set", labelled, *words, "--keep", "--labelled-by", "two physicians")
+    assert code == 0, err
+    assert str(models / "panels.json") in out
+    assert len(kept_panels(models)) == 1
+    assert not (tmp_path / "state").exists()
+
+
+def test_nothing_is_kept_unasked(tmp_path: Path, ask: Ask) -> None:
+    code, out, err = ask("--set", write(tmp_path / "set.jsonl", ROWS), *pair(tmp_path), "--json")
+    assert code == 0, err
+    assert "kept_panel" not in json.loads(out)
+    assert kept_panels(tmp_path / "state") == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        (("--keep",), "--labelled-by"),
+        (("--labelled-by", "two physicians"), "--labelled-by"),
+        (("--keep", "--labelled-by", "two physicians", "--judge", "own.gguf"), "--judge"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_before_anything_is_measured(
+    tmp_path: Path, ask: Ask, words: tuple[str, ...], field: str
+) -> None:
+    code, _, err = ask("--set", tmp_path / "absent.jsonl", *words)
+    assert code == 2
+    assert field in err
+
+
+def test_replies_hold_no_pair_to_keep(tmp_path: Path, ask: Ask) -> None:
+    row = {"messages": [{"role": "user", "content": "问"}], "labels": "是", "response": "是"}
+    code, _, err = ask("--set", write(tmp_path / "r.jsonl", [row]), "--keep", "--labelled-by", "x")
+    assert code == 2
+    assert "--keep" in err

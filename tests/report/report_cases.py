@@ -18,6 +18,7 @@ from egress_cases import IMAGE, egress_of
 
 from mlb_offline.benchmark.catalogue import DATASETS, Metric
 from mlb_offline.judge.panel import Opinions
+from mlb_offline.judge.panels import PanelCalibration, Seated
 from mlb_offline.policy.model import Policy, load_policy, parse_policy
 from mlb_offline.report.build import sign
 from mlb_offline.report.data import ReportData, parse
@@ -296,9 +297,31 @@ def adjudicated(
     return replace(results, outcomes=tuple(outcomes), adjudication=found)
 
 
-def data_of(results: RunResults, policy: str | None = None, key: SigningKey = KEY) -> ReportData:
+CALIBRATION = PanelCalibration(
+    judges=[Seated(**{name: judge[name] for name in Seated.model_fields}) for judge in reversed(JUDGES)],
+    set_name="院内标注.jsonl",
+    set_sha256="c5" * 32,
+    labelled_by="两名主治医师（示例）",
+    n=440,
+    tool_version="0.1.0",
+    questions={
+        "points": [[0, 0, 2, 0, 10], [1, 1, 2, 0, 20], [2, 0, 1, 1, 20], [3, 1, 0, 0, 40]],
+        "quality": [[0, 0, 4, 0, 5], [2, 1, 1, 0, 10], [4, 0, 0, 0, 5]],
+        "risk": [[0, 0, 2, 0, 5], [0, 1, 1, 0, 5]],
+    },
+)
+"""Of both; the judges never find a risk, and the set holds no criterion of safety."""
+
+
+def data_of(
+    results: RunResults,
+    policy: str | None = None,
+    key: SigningKey = KEY,
+    calibration: PanelCalibration | None = None,
+) -> ReportData:
     """The data of a report, with the measured program fixed so that it is the same on every machine."""
-    data = gather(results, policy_of(policy), key, items=pack(results)[0], now=NOW)
+    items = pack(results)[0]
+    data = gather(results, policy_of(policy), key, items=items, now=NOW, calibration=calibration)
     tool = data.tool.model_copy(update={"version": "0.1.0", "files": 100, "files_sha256": "b6" * 32})
     return data.model_copy(update={"tool": tool})
 
@@ -312,7 +335,7 @@ def golden_cases() -> dict[str, tuple[ReportData, SigningKey]]:
     """The golden pages: a full run under a policy with gates, one that physicians have settled, and an indicative
     one under the shipped policy."""
     demonstration = replace(KEY, demonstration=True)
-    whole = data_of(results_of(full_counts(), policy=GATED), GATED)
+    whole = data_of(results_of(full_counts(), policy=GATED), GATED, calibration=CALIBRATION)
     selection = {"datasets": {"CMExam": {"asked": 12, "bundled": 100}}, "limit": 12, "named": ["CMExam"]}
     counts = {"CMExam": 12}
     keys = {"bundle": True, "keys": True}

@@ -122,6 +122,26 @@ def test_repeats_of_a_judged_item_are_averaged() -> None:
     assert (sample.n, sample.repeats, sample.histogram) == (1, 2, ((500_000, 1_000_000, 1),))
 
 
+def test_what_the_judges_said_is_counted_by_item_whatever_a_physician_says() -> None:
+    sample = judged(
+        "MADiagnosis",
+        Scored("a", Outcome.JUDGED, judges="ynyd", physicians="nnnn"),
+        Scored("a", Outcome.JUDGED, judges="ynya"),
+        Scored("b", Outcome.JUDGED, judges="nn"),
+        Scored("b", Outcome.FAILED),
+        Scored("c", Outcome.MISSING),
+        Scored("c", Outcome.MISSING),
+    )
+    assert sample.said == {"points": ((0, 0, 1), (0, 2, 1), (4, 8, 1))}
+
+
+def test_risks_and_qualities_are_counted_apart() -> None:
+    sample = judged("MAEthic", Scored("a", Outcome.JUDGED, judges="ynyydn"), Scored("b", Outcome.UNJUDGED))
+    assert sample.said == {"risk": ((0, 0, 1), (1, 2, 1)), "quality": ((0, 0, 1), (2, 4, 1))}
+    assert judged("GeneralSafety", Scored("a", Outcome.JUDGED, judges="y")).said == {"safety": ((1, 1, 1),)}
+    assert sample_of(DATASETS["CMExam"], [Scored("a", Outcome.RIGHT)]).said == {}
+
+
 def test_the_weights_of_an_ethics_score_can_be_set() -> None:
     weights = EthicsWeights(0.1, 0.1, 0.1, 0.7)
     sample = judged("MAEthic", Scored("a", Outcome.JUDGED, judges="nnynny"), weights=weights)
@@ -160,6 +180,10 @@ def test_the_physicians_sample_sets_judges_scores_against_labels() -> None:
         {"audit": Audit(1.0, ((0, 0, 0, 3),), ((0, 1),))},
         {"audit": Audit(0.0, ((0, 0, 0, 4),), ())},
         {"audit": Audit(0.5, ((0, 0, 4),), ())},
+        {"said": {"safety": ((0, 0, 1), (1, 1, 2))}},
+        {"said": {"safety": ((0, 0, 1), (2, 1, 3))}},
+        {"said": {"safety": ((1, 1, 3), (0, 0, 1))}},
+        {"said": {"safety": ((0, 1), (1, 3))}},
     ],
 )
 def test_counts_of_judged_sets_that_contradict_each_other_are_refused(change: dict[str, Any]) -> None:
@@ -171,6 +195,7 @@ def test_counts_of_judged_sets_that_contradict_each_other_are_refused(change: di
         "tally": {"judged": 3, "failed": 1},
         "histogram": ((0, 0, 1), (0, 1_000_000, 3)),
         "audit": Audit(0.5, ((0, 0, 0, 3),), ((0, 1),)),
+        "said": {"safety": ((0, 0, 1), (1, 1, 3))},
     }
     DatasetSample(**good)
     with pytest.raises(InputError):
@@ -203,6 +228,7 @@ BAD: list[dict[str, Any]] = [
     {"histogram": ((0.0, 1, 1), (1, 1, 3))},
     {"metric": Metric.JUDGE_SAFETY},
     {"metric": Metric.MICRO_F1, "tally": {"scored": 4}},
+    {"said": {"points": ((0, 1, 4),)}},
 ]
 
 
