@@ -100,7 +100,8 @@ def criteria(answers: int, characters: int) -> list[list[Criterion]]:
         [
             Criterion(
                 f"{answer}/{number}", str(answer), "points", "MADiagnosis", "point", "诊断依据",
-                f"要点{number}：" + SENTENCE[number * 4 : number * 4 + 16], "", f"第{answer}份。" + text[:characters], False,
+                f"要点{number}：" + SENTENCE[number * 4 : number * 4 + 16], "",
+                f"第{answer}份。" + text[:characters], False,
             )
             for number in range(CRITERIA)
         ]
