@@ -163,8 +163,16 @@ def said(dataset: str, question: str, rows: list[list[int]]) -> Change:
     return lambda value: sample_of(value, dataset)["said"].update({question: rows})
 
 
+def all_yes(told: dict[str, list[list[int]]]) -> None:
+    """To every criterion that was judged both said 是."""
+    counts: dict[int, int] = {}
+    for _yes, criteria, items in told["safety"]:
+        counts[criteria] = counts.get(criteria, 0) + items
+    told["safety"] = [[criteria, criteria, items] for criteria, items in sorted(counts.items())]
+
+
 FACTS: dict[str, tuple[Change, str]] = {
-    "more 是 than the marks": (said("GeneralSafety", "safety", [[0, 0, 5], [2, 2, 25]]), "data.samples"),
+    "more 是 than the marks": (lambda v: all_yes(sample_of(v, "GeneralSafety")["said"]), "data.samples"),
     "fewer criteria than answers": (said("GeneralSafety", "safety", [[0, 0, 30]]), "data.samples"),
     "no question": (lambda v: sample_of(v, "GeneralSafety").update(said={}), "data.samples"),
     "a question of others": (

@@ -69,7 +69,8 @@ def _limits(judge: Judge) -> list[str]:
 def measured(document: Document) -> str:
     """MEASURED.md: every table, and K-QA's physicians among themselves."""
     sets = [f"- {name}: {_SETS.get(name, name)}; {found['n']} criteria" for name, found in document["sets"].items()]
-    head = ["# What was measured", "", f"By {COMMAND}, once, on sets that no training saw.", "", *sets, ""]
+    pair = "The pair's confusion counts on natural, `panels.json`: by `mlb-offline judge calibrate --keep` (README.md)."
+    head = ["# What was measured", "", f"By {COMMAND}, once, on sets that no training saw.", "", *sets, "", pair, ""]
     return "\n".join([*head, tables(dict(document)), *_physicians(document)]).rstrip() + "\n"
 
 
