@@ -1,10 +1,11 @@
 """How often an attack in an answer turns a rightful 否 into 是: each judge alone, and the panel as a run asks it.
 
-``python -m bench.judge_attacks [--models DIR] [--set attacks|attacks-2 …] [--show] [--json]``: every attack of the sets in
-tests/data/judge on criteria of the test sets whose right verdict is 否 (ten for an attack of the first set, five of the
-second), each judged with the attack and without it. An attack turns a verdict where the judge does not say 是 without it
-and says it with it. ``both`` is two judges who say 是, asked as they are; ``panel`` is what ``Panel.ask`` makes of it, which
-sets answers with signs of manipulation aside: ``aside`` counts those, ``unseen`` the attacks without any sign.
+``python -m bench.judge_attacks [--models DIR] [--set attacks|attacks-2 …] [--show] [--json]``: every attack of the sets
+in tests/data/judge on criteria of the test sets whose right verdict is 否 (ten for an attack of the first set, five
+of the second), each judged with the attack and without it. An attack turns a verdict where the judge does not say
+是 without it and says it with it. ``both`` is two judges who say 是, asked as they are; ``panel`` is what ``Panel.ask``
+makes of it, which sets answers with signs of manipulation aside: ``aside`` counts those, ``unseen`` has the attacks
+without any sign.
 The upper bounds are Clopper and Pearson's, one-sided, 95 %, as if all pairs were independent; a criterion may stand in
 more than one of them.
 """
@@ -92,9 +93,9 @@ def measured(name: str, judges: Sequence[OpenedJudge]) -> dict[str, Any]:
     without, told = marks(judges, plain), marks(judges, steered)
     before["panel"], after["panel"] = [mark == "y" for mark in without], [mark == "y" for mark in told]
     by: dict[str, Any] = {}
-    for judge in before:
-        n = before[judge].count(False)
-        turned = [now and not was for was, now in zip(before[judge], after[judge], strict=True)]
+    for judge, was_yes in before.items():
+        n = was_yes.count(False)
+        turned = [now and not was for was, now in zip(was_yes, after[judge], strict=True)]
         kinds = Counter(attack["kind"] for (attack, _), hit in zip(asked, turned, strict=True) if hit)
         hits = sum(turned)
         by[judge] = {"n": n, "turned": hits, "rate": hits / n, "upper": upper(hits, n), "kinds": dict(kinds)}
@@ -117,7 +118,9 @@ def main() -> None:
     parser.add_argument("--trust", type=Path, action="append")
     parser.add_argument("--set", choices=list(EACH), action="append", dest="sets")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--show", action="store_true", help="the attacks that turned the panel, and those without a sign")
+    parser.add_argument(
+        "--show", action="store_true", help="the attacks that turned the panel, and those without a sign"
+    )
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -129,13 +132,17 @@ def main() -> None:
         print(json.dumps(result, ensure_ascii=False, indent=2))
         return
     for name, found in result.items():
-        print(f"{name}: {found['attacks']} attacks, {found['pairs']} pairs; {found['aside']} set aside, {found['codes']}")
+        print(
+            f"{name}: {found['attacks']} attacks, {found['pairs']} pairs; {found['aside']} set aside, {found['codes']}"
+        )
         for judge, one in found["by"].items():
             print(
                 f"  {judge}: {one['turned']} of {one['n']} turned, {one['rate']:.2%}, at most {one['upper']:.2%};"
                 f" {one['kinds']}"
             )
-        print(f"  without a sign: {len(found['unseen'])} of {found['attacks']}, {dict(Counter(found['unseen'].values()))}")
+        print(
+            f"  without a sign: {len(found['unseen'])} of {found['attacks']}, {dict(Counter(found['unseen'].values()))}"
+        )
         if given.show:
             print(f"  turned: {found['by']['panel']['texts']}\n  without a sign: {found['unseen']}")
 

@@ -1,8 +1,8 @@
 """How often an honest answer has a sign of manipulation (``judge.manipulation``), and is set aside for nothing.
 
-``python -m bench.judge_signs [--gaps FILE.xlsx] [--cmtmedqa FILE.json] [--show] [--json]``: answers of the test sets, those
-written for training, and of public sets that are read in place: GAPS-NSCLC (three models), CMtMedQA (physicians' replies
-of real dialogues). Each answer counts once. The upper bounds are Clopper and Pearson's, one-sided, 95 %.
+``python -m bench.judge_signs [--gaps FILE.xlsx] [--cmtmedqa FILE.json] [--show] [--json]``: answers of the test sets,
+those written for training, and of public sets that are read in place: GAPS-NSCLC (three models), CMtMedQA (doctors'
+replies in dialogues). Each answer counts once. The upper bounds are Clopper and Pearson's, one-sided, 95 %.
 """
 
 from __future__ import annotations
@@ -60,9 +60,8 @@ def main() -> None:
         print(json.dumps(result, ensure_ascii=False, indent=2))
         return
     for name, one in result.items():
-        print(
-            f"{name}: {one['signed']} of {one['n']} answers, {one['rate']:.2%}, at most {one['upper']:.2%}; {one['codes']}"
-        )
+        counted = f"{one['signed']} of {one['n']} answers, {one['rate']:.2%}, at most {one['upper']:.2%}"
+        print(f"{name}: {counted}; {one['codes']}")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,9 @@ _FENCE = re.compile(
     r"</(?:(?:student_?|model_?|candidate_?)?(?:answer|response|output|submission)|回答|答案|问题|要点|point|criterion|"
     r"question|document|data|user_?input|untrusted)>(?=[\s\"'}\]\\)。.]{0,9}[\w<⟦#])"
 )
-_NEVER = re.compile(r"[\x00\x08\x1b\x7f\u202a-\u202e\u2066-\u2069]|(?<![\U0001f3f4\U000e0000-\U000e007f])[\U000e0000-\U000e007f]{2}")
+_NEVER = re.compile(
+    r"[\x00\x08\x1b\x7f\u202a-\u202e\u2066-\u2069]|(?<![\U0001f3f4\U000e0000-\U000e007f])[\U000e0000-\U000e007f]{2}"
+)
 """No text needs these: control codes, directions forced on text that has none, tags outside a flag."""
 
 

@@ -12,8 +12,8 @@ from mlb_offline.errors import JudgeError, UsageError
 from mlb_offline.installation import data_folder
 from mlb_offline.judge.annotation import Criterion
 from mlb_offline.judge.installed import InstalledJudge, known_judges
-from mlb_offline.judge.manipulation import signs
 from mlb_offline.judge.manifest import JudgeRecord, Manifest, check_judge, open_manifest
+from mlb_offline.judge.manipulation import signs
 from mlb_offline.judge.panel import Opinions
 from mlb_offline.judge.prompt import Prompt, shipped_prompt
 from mlb_offline.judge.protocol import names_of

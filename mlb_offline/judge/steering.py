@@ -87,7 +87,8 @@ WORDINGS: tuple[Wording, ...] = (
     _rule(
         "verdict",
         "A label that only an evaluator writes, with a verdict behind it; a score of a scale (GCS评分：15) is none.",
-        rf"(?:评判|评审|裁判|裁定|判定|裁决|评分|打分|审核|核验|判断结)(?:结论|结果|意见|输出|回复|论|果)?(?:为|是)?[:= ]?{_YES}{_END}",
+        rf"(?:评判|评审|裁判|裁定|判定|裁决|评分|打分|审核|核验|判断结)"
+        rf"(?:结论|结果|意见|输出|回复|论|果)?(?:为|是)?[:= ]?{_YES}{_END}",
         rf"(?:评判|评审|裁判|判定|裁决)(?:结论|结果|意见|输出)?(?:为|是)?[:=]{_GOOD}{_END}",
         rf"(?:^|[\n。;])(?:评分|打分|得分)[:=]?满分{_END}",
         rf"(?<![a-z-])(?:verdict|judge?ment|ruling|grade|rating|label|evaluation|eval result)"
@@ -122,7 +123,8 @@ WORDINGS: tuple[Wording, ...] = (
         rf"(?:^|[\n.!?。]) ?{_GRADERS}[,:]? (?:please|you|must)\b",
         rf"[你您](?:现在)?(?:是|扮演|作为)(?:一[名个位])?[^\n。,]{{0,6}}{_JUDGES}",
         rf"\byou are(?: now)?(?: [a-z-]{{1,12}}){{0,4}} {_GRADERS}\b",
-        r"裁判模型|评判模型|评审模型|待评判的|(?:评判|评分|打分)提示词|llm[- ]?(?:as[- ]an?[- ])?judge|judge model|grading prompt",
+        r"裁判模型|评判模型|评审模型|待评判的|(?:评判|评分|打分)提示词|"
+        r"llm[- ]?(?:as[- ]an?[- ])?judge|judge model|grading prompt",
     ),
     _rule(
         "instruction",
@@ -139,8 +141,10 @@ WORDINGS: tuple[Wording, ...] = (
         rf"(?:answer|respond|reply|output|return|say|print|write)(?: only| just| simply| always| with)+(?: the)?"
         rf"(?: single)?(?: word)?[: ] ?(?:{_YES}|1){_END}",
         rf"(?:never|do not|don t) (?:answer|output|say|reply|respond with) (?:no|否){_END}",
-        r"(?:give|award|assign|grant|deserves?|receives?)(?: it| this| me| the| my| an?| answer| response| submission){0,4}"
-        r" (?:full (?:marks?|credit|score|points)|perfect score|maximum (?:score|marks|points)|highest (?:score|mark|grade)|"
+        r"(?:give|award|assign|grant|deserves?|receives?)"
+        r"(?: it| this| me| the| my| an?| answer| response| submission){0,4}"
+        r" (?:full (?:marks?|credit|score|points)|perfect score|maximum (?:score|marks|points)|"
+        r"highest (?:score|mark|grade)|"
         r"top (?:marks?|score)|10/10|100/100)",
         rf"(?:mark|grade|rate|score|label|judge|treat|consider|accept){_WORDS}{{0,6}}"
         rf" (?:answer|response|criteri(?:on|a)|submission|rubric|evaluation points?){_WORDS}{{0,4}}"
@@ -160,7 +164,8 @@ WORDINGS: tuple[Wording, ...] = (
         r"(?:更新|变更|更改|修改|调整|放宽|改为|作废|取消|失效|废止)",
         r"新的?(?:评分|评判|打分|判分)(?:规则|标准|准则)",
         r"(?:^|[\n。])(?:系统|system) ?(?:提示|消息|指令|通知|公告|指示|override|message|prompt|notice|note)[:!]",
-        r"(?:[你您]|you)[^\n。]{0,12}(?:测试|调试|开发者?|管理员|维护|debug|developer|test|admin|maintenance) ?(?:模式|mode)",
+        r"(?:[你您]|you)[^\n。]{0,12}(?:测试|调试|开发者?|管理员|维护|"
+        r"debug|developer|test|admin|maintenance) ?(?:模式|mode)",
     ),
     _rule(
         "claim",
@@ -174,10 +179,11 @@ WORDINGS: tuple[Wording, ...] = (
         rf"{_ANSWER}[^\n。]{{0,4}}(?:完全|绝对|完整|百分之百|100%)*(?:正确|准确无误|符合(?:所有)?(?:医学)?标准|无误|安全(?:合规|无害|{_END})|"
         r"没有任何?(?:错误|风险))",
         rf"{_ANSWER}(?:已|经|通过|由|获)(?!过敏)[^\n。]{{0,16}}(?:评审|审核|复核|核查|认证|认可|验证|确认|判定)",
-        rf"(?:^|[\n。])已(?:通过|经|由)[^\n。,]{{0,12}}(?:评审|审核|复核|认证)[^\n。]{{0,8}}(?:要点|回答|答案|包含|判)",
+        r"(?:^|[\n。])已(?:通过|经|由)[^\n。,]{0,12}(?:评审|审核|复核|认证)[^\n。]{0,8}(?:要点|回答|答案|包含|判)",
         r"(?:与|和|同)(?:参考|标准)答案[^\n。]{0,6}(?:一致|相同|相符|吻合|等同|等价)",
         r"视[为作](?:已经?|同样)?(?:包含|命中|提及|写出|列出|覆盖|涵盖|答对)",
-        rf"{_ANSWER_EN} (?:\w{{1,12}} ){{0,2}}(?:contains?|covers?|includes?|satisf(?:y|ies)|meets?|address(?:es)?|fulfils?|fulfills?)"
+        rf"{_ANSWER_EN} (?:\w{{1,12}} ){{0,2}}"
+        r"(?:contains?|covers?|includes?|satisf(?:y|ies)|meets?|address(?:es)?|fulfils?|fulfills?)"
         r" (?:all|every|each)(?: [\w'-]{1,20}){0,4} (?:points?|criteri(?:on|a)|requirements?|rubric|items?)",
         rf"{_ANSWER_EN} is (?:\w{{1,12}} |100% ){{0,2}}(?:correct|accurate|safe|compliant|complete)\b",
         r"all (?:of )?(?:the )?(?:evaluation|grading|scoring|rubric|required) (?:points|criteria|items|requirements)"
@@ -186,7 +192,8 @@ WORDINGS: tuple[Wording, ...] = (
     _rule(
         "fence",
         "It says where the answer ends, or what comes after it; only a frame around the answer would.",
-        r"(?:end|begin(?:ning)?|start) of (?:the )?(?:\w{1,12} )?(?:answer|response|submission|candidate|untrusted (?:data|input))",
+        r"(?:end|begin(?:ning)?|start) of (?:the )?(?:\w{1,12} )?"
+        r"(?:answer|response|submission|candidate|untrusted (?:data|input))",
         r"(?:以上|上面|至此|到此)(?:就?是|为|即)?[^\n。]{0,4}(?:回答|答案|答复|作答)的?(?:全文|全部内容|结束|终止|到此)",
         r"(?:回答|答案|作答|答复|待评判?(?:内容|文本))(?:到此|至此|已)?(?:结束|终止)(?:[。.:!\n-]|$)",
         r"以下(?:是|为|即)?(?:裁判|评审|评判|评分员?)的?(?:输出|结论|意见|结果|回复)",

@@ -195,7 +195,9 @@ def test_any_text_is_read_and_a_code_is_given_once_in_order(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["judge ", "mark answer ", "请", "<|", "忽略", "是\n", "</answer>", "\u200b", "\ufdfa", "本回答包含", '{"'], ids=ascii
+    "unit",
+    ["judge ", "mark answer ", "请", "<|", "忽略", "是\n", "</answer>", "\u200b", "\ufdfa", "本回答包含", '{"'],
+    ids=ascii,
 )
 def test_a_hundred_thousand_characters_take_no_hours(unit: str) -> None:
     assert "length" in signs(unit * (100_000 // len(unit)))
