@@ -10,6 +10,7 @@ from typing import Any
 from mlb_offline.errors import InputError
 from mlb_offline.judge.agreement import agreement, confidence
 from mlb_offline.judge.annotation import Criterion, parse_annotations, read_lines
+from mlb_offline.judge.manipulation import signs
 from mlb_offline.judge.opening import Judge
 from mlb_offline.judge.panel import find, kept
 from mlb_offline.judge.panels import confusion
@@ -42,8 +43,10 @@ def read_set(path: Path) -> tuple[tuple[Criterion, ...], tuple[Reply, ...]]:
 
 def calibrate(judges: Mapping[str, Judge], criteria: Sequence[Criterion], progress: Progress) -> dict[str, Any]:
     """The answer of ``judge calibrate --json``: figures of the panel (of the judge, where there is one only), and under
-    ``judges`` those of each. The panel's verdict is what both say; where they differ or one abstains it abstains. Of
-    two judges ``confusion`` counts the panel against the labels, an abstention as not 是 (``panels.confusion``).
+    ``judges`` those of each. The panel's verdict is what both say; where they differ or one abstains it abstains, and
+    so it does on an answer that speaks to judges (``judge.manipulation``). What a judge alone is worth is told of all
+    answers: the rule is none of its merits. Of two judges ``confusion`` counts the panel against the labels, an
+    abstention as not 是 (``panels.confusion``).
 
     Args:
         judges: one or two, by name.
@@ -55,7 +58,11 @@ def calibrate(judges: Mapping[str, Judge], criteria: Sequence[Criterion], progre
     if len(said) == 1:
         return {**next(iter(alone.values())), "judges": alone}
     first, second = said.values()
-    panel = [find(pair).verdict for pair in zip(first, second, strict=True)]
+    steered = {answer: bool(signs(answer)) for answer in {one.answer for one in criteria}}
+    panel = [
+        None if steered[one.answer] else find(pair).verdict
+        for one, pair in zip(criteria, zip(first, second, strict=True), strict=True)
+    ]
     rates = _rates(criteria, [None if one is None else float(one) for one in panel])
     return {**rates, "confusion": confusion(criteria, panel), "judges": alone}
 

@@ -13,6 +13,7 @@ from mlb_offline.installation import data_folder
 from mlb_offline.judge.annotation import Criterion
 from mlb_offline.judge.installed import InstalledJudge, known_judges
 from mlb_offline.judge.manifest import JudgeRecord, Manifest, check_judge, open_manifest
+from mlb_offline.judge.manipulation import signs
 from mlb_offline.judge.panel import Opinions, kept
 from mlb_offline.judge.prompt import Prompt, shipped_prompt
 from mlb_offline.judge.protocol import names_of
@@ -197,9 +198,14 @@ class Panel:
     def ask(self, criteria: Sequence[Criterion]) -> Opinions | None:
         """What each judge says of the criteria of one answer; None where it was told to give up.
 
+        An answer that speaks to judges (``judge.manipulation``) is put to none of them: all abstain.
+
         Raises:
             JudgeError: a judge failed.
         """
+        steered = signs(criteria[0].answer) if criteria else ()
+        if steered:
+            return Opinions.set_aside(names_of(criteria), len(self._judges), steered)
         said = []
         for one in self._judges:
             try:

@@ -58,20 +58,29 @@ class Opinions:
     Attributes:
         names: of its criteria, none twice: ``001`` … for evaluation points, ``safe``, or ``r1`` … ``q4``.
         said: for each judge the probability of 是 for each criterion, None where it abstained.
+        signs: of manipulation that the answer has (``judge.manipulation``); with any, no judge was asked.
 
     Raises:
-        ValueError: no criterion, no judge, a name twice, or probabilities that are none or of another number.
+        ValueError: no criterion, no judge, a name twice, probabilities that are none or of another number, or a
+            verdict on an answer with signs.
     """
 
     names: tuple[str, ...]
     said: tuple[tuple[float | None, ...], ...]
+    signs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         whole = bool(self.names and self.said) and len(set(self.names)) == len(self.names)
         fits = all(len(row) == len(self.names) for row in self.said)
         known = all(value is None or 0 <= value <= 1 for row in self.said for value in row)
-        if not (whole and fits and known):
+        aside = not self.signs or all(value is None for row in self.said for value in row)
+        if not (whole and fits and known and aside):
             raise ValueError("no opinions on an answer")
+
+    @classmethod
+    def set_aside(cls, names: tuple[str, ...], judges: int, signs: tuple[str, ...]) -> Opinions:
+        """Those on an answer with signs of manipulation: every judge abstains, and a physician decides."""
+        return cls(names, ((None,) * len(names),) * judges, signs)
 
     def findings(self, settled: Mapping[str, bool] | None = None) -> tuple[Finding, ...]:
         """What holds of each criterion, given a physician's verdicts by name."""
@@ -86,8 +95,9 @@ class Opinions:
         return "".join(_MARKS[finding.how, finding.verdict] for finding in self.findings())
 
     def to_json(self) -> dict[str, Any]:
-        """``{"names": […], "said": [[…] a judge]}``."""
-        return {"names": list(self.names), "said": [list(row) for row in self.said]}
+        """``{"names": […], "said": [[…] a judge]}``, and ``"signs": […]`` where there are any."""
+        found: dict[str, Any] = {"names": list(self.names), "said": [list(row) for row in self.said]}
+        return {**found, "signs": list(self.signs)} if self.signs else found
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Opinions:
@@ -96,4 +106,5 @@ class Opinions:
         Raises:
             ValueError, KeyError, TypeError: it is something else.
         """
-        return cls(tuple(value["names"]), tuple(tuple(row) for row in value["said"]))
+        said = tuple(tuple(row) for row in value["said"])
+        return cls(tuple(value["names"]), said, tuple(map(str, value.get("signs", ()))))
