@@ -6,9 +6,10 @@ are drawn follows from the log as it stood when the run finished, so nobody choo
 
 from __future__ import annotations
 
+import hmac
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -133,7 +134,15 @@ class Desk:
             )
         self._apply(Planned(dict(shares)))
 
-    def pack(self, which: Which, *, again: bool = False, most: int | None = None, plaintext: bool = False) -> Packet:
+    def pack(
+        self,
+        which: Which,
+        *,
+        again: bool = False,
+        most: int | None = None,
+        plaintext: bool = False,
+        before: Callable[[Packet, bytes], None] = lambda _packet, _key: None,
+    ) -> Packet:
         """Give out a packet: the random sample first, then disputes by what they weigh.
 
         Args:
@@ -141,6 +150,7 @@ class Desk:
             again: those too on which a physician has decided, for a second opinion.
             most: at most so many criteria, but never half of an answer.
             plaintext: it will stand unencrypted in a table.
+            before: called with packet and packet key; what it refuses to make is not in the log as given out.
 
         Raises:
             UsageError: nothing was planned yet, or nothing is left to be settled.
@@ -162,6 +172,7 @@ class Desk:
         tasks = {f"t{number:04d}": one for number, one in enumerate(chosen, start=1)}
         created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         packet = self._packet(str(uuid.uuid4()), created, tasks)
+        before(packet, self.key_of(packet))
         self._apply(Packed(packet.id, created, tasks, plaintext))
         return packet
 
@@ -223,14 +234,14 @@ class Desk:
             run=self.results.run_id,
             identity_sha256=self.results.identity_sha256,
             created=created,
-            tasks=tuple(self._task(name, one) for name, one in tasks.items()),
+            tasks=tuple(self._task(packet, name, one) for name, one in tasks.items()),
         )
 
-    def _task(self, name: str, criterion: Criterion) -> Task:
+    def _task(self, packet: str, name: str, criterion: Criterion) -> Task:
         dataset, item, repeat, which = criterion
         slot = Slot(dataset, item, repeat)
         (asked,) = (one for one in self._plan.criteria(slot, self._texts[slot]) if one.id.rpartition("/")[2] == which)
-        group = str(uuid.uuid5(uuid.UUID(self.results.run_id), "/".join(map(str, slot))))
+        group = hmac.digest(self._store.packet_key(packet), "/".join(map(str, slot)).encode(), "sha256").hex()[:32]
         return Task(name, dataset, _TITLES[dataset], asked.question, asked.answer, asked.topic, asked.text, group)
 
     def _apply(self, *changes: Change) -> None:

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from mlb_offline.adjudication.outlook import STRATA, JudgedItem, Stratum
 from mlb_offline.stats.bounds import ALPHA
+from mlb_offline.stats.powered import SHARES
 from mlb_offline.stats.rehearsal import grid_point, powered_reached
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-LADDER = tuple(step / 20 for step in range(1, 21))
+LADDER = SHARES
 """Shares that are tried: 0.05 to 1."""
 POWER = 0.8
 REHEARSALS = 1_000

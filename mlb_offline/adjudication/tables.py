@@ -49,6 +49,17 @@ def require_table(path: Path) -> None:
         )
 
 
+def table_of(packet: Packet, path: Path) -> bytes:
+    """The file that ``write_table`` would write.
+
+    Raises:
+        UsageError: another suffix, or a text that is too long for a cell.
+    """
+    require_table(path)
+    rows = [COLUMNS, *(_row(task, path) for task in packet.tasks)]
+    return _csv(rows) if path.suffix.lower() == ".csv" else _xlsx(rows)
+
+
 def write_table(packet: Packet, path: Path) -> None:
     """Write a packet's tasks to a new ``.xlsx`` or ``.csv`` file (UTF-8 with a byte order mark), mode 0600.
 
@@ -58,9 +69,7 @@ def write_table(packet: Packet, path: Path) -> None:
         UsageError: another suffix, or a text that is too long for a cell.
         InputError: the file exists or cannot be written.
     """
-    require_table(path)
-    rows = [COLUMNS, *(_row(task, path) for task in packet.tasks)]
-    create(path, _csv(rows) if path.suffix.lower() == ".csv" else _xlsx(rows), mode=0o600)
+    create(path, table_of(packet, path), mode=0o600)
 
 
 def read_table(path: Path, packet: Packet) -> tuple[dict[str, Verdict], dict[str, str]]:

@@ -33,7 +33,10 @@ WhichOption = Annotated[
     typer.Option(
         "--only",
         metavar="sample|disputes|all",
-        help=tr("随机抽样、其余争议，或两者（默认）", "the random sample, the other disputes, or both (default)"),
+        help=tr(
+            "随机抽样（默认）、其余争议，或两者（医生可从次序看出哪些有争议）",
+            "the random sample (default), the other disputes, or both (their place then shows which are disputed)",
+        ),
     ),
 ]
 AgainFlag = Annotated[
@@ -113,7 +116,7 @@ def plan(
 
 def _shares(given: list[str], *, fix: bool) -> dict[str, float]:
     from mlb_offline.errors import UsageError
-    from mlb_offline.stats.powered import SMALLEST_SHARE
+    from mlb_offline.stats.powered import SHARES
 
     if given and not fix:
         raise UsageError(
@@ -128,9 +131,12 @@ def _shares(given: list[str], *, fix: bool) -> dict[str, float]:
             value = float(text)
         except ValueError:
             value = 0.0
-        if not SMALLEST_SHARE <= value <= 1 or name in found:
+        if value not in SHARES or name in found:
             raise UsageError(
-                tr(f"--share 应为 数据集=比例（0–1），不是“{one}”", f"--share is DATASET=P, P up to 1, not {one!r}"),
+                tr(
+                    f"--share 应为 数据集=比例（0.05 的倍数，至 1），不是“{one}”",
+                    f"--share is DATASET=P, P a multiple of 0.05 up to 1, not {one!r}",
+                ),
                 field="--share",
                 remedy=tr("例如 --share MADiagnosis=0.5", "for example --share MADiagnosis=0.5"),
             )
@@ -195,7 +201,7 @@ def page(
             help=tr("任务页口令（至少 12 个字符），另行告知医生", "the page's passphrase (12 characters or more)"),
         ),
     ],
-    only: WhichOption = "all",
+    only: WhichOption = "sample",
     again: AgainFlag = False,
     limit: MostOption = None,
     passphrase_file: PassphraseOption = None,
@@ -211,8 +217,14 @@ def page(
     check_passphrase(passphrase)
     _require_free(out)
     with _desk(directory, bundle, trust, key, passphrase_file=passphrase_file, state=state) as (desk, _):
-        packet = desk.pack(_which(only), again=again, most=limit)
-        create(out, build_page(packet, passphrase, desk.key_of(packet)), mode=0o600)
+        made: list[bytes] = []
+        packet = desk.pack(
+            _which(only),
+            again=again,
+            most=limit,
+            before=lambda packet, key: made.append(build_page(packet, passphrase, key)),
+        )
+        create(out, made[0], mode=0o600)
     _given_out(packet, out, as_json)
 
 
@@ -239,7 +251,7 @@ def export(
             ),
         ),
     ] = False,
-    only: WhichOption = "all",
+    only: WhichOption = "sample",
     again: AgainFlag = False,
     limit: MostOption = None,
     passphrase_file: PassphraseOption = None,
@@ -247,8 +259,9 @@ def export(
     as_json: JsonFlag = False,
 ) -> None:
     """Give out a packet as a table."""
-    from mlb_offline.adjudication.tables import require_table, write_table
+    from mlb_offline.adjudication.tables import require_table, table_of
     from mlb_offline.errors import UsageError
+    from mlb_offline.trust.files import create
 
     if not plaintext:
         raise UsageError(
@@ -259,8 +272,15 @@ def export(
     require_table(out)
     _require_free(out)
     with _desk(directory, bundle, trust, key, passphrase_file=passphrase_file, state=state) as (desk, _):
-        packet = desk.pack(_which(only), again=again, most=limit, plaintext=True)
-        write_table(packet, out)
+        made: list[bytes] = []
+        packet = desk.pack(
+            _which(only),
+            again=again,
+            most=limit,
+            plaintext=True,
+            before=lambda packet, _key: made.append(table_of(packet, out)),
+        )
+        create(out, made[0], mode=0o600)
     _given_out(packet, out, as_json)
 
 

@@ -11,7 +11,7 @@ mistaken; never 是. A model under test gains nothing by it: what is open makes 
 ``fence``           marks or words that end or open a frame around the answer: ⟦/回答⟧, </answer> with more behind it
 ``control-token``   control tokens of chat templates or of the embedded judges: <|im_end|>, [INST], <v>
 ``hidden``          characters that nobody sees, beyond those that copying and emoji leave behind
-``length``          more than ``LONGEST`` characters: more than any judge reads
+``length``          more than ``LONGEST`` characters: not every judge would read all of it
 ``repetition``      the same over and over, which fills what a judge reads
 ``listing``         far more diagnoses, or terms of any kind, than an answer that commits itself
 ==================  ====================================================================================================
@@ -31,8 +31,9 @@ from mlb_offline.judge.steering import WORDINGS, folded, is_hidden
 from mlb_offline.judge.vocabulary import CONTROL
 from mlb_offline.judge.wording import plain
 
-LONGEST = 20_000
-"""Characters. Small judges look at 16,000 (``evidence.RAW``), large ones read 6,000; the first so many are searched."""
+LONGEST = 4_000
+"""Characters: what every judge reads (judge B 4,000, large ones 6,000, judge A windows of 16,000). A verdict on a
+longer answer would be one on its beginning. The first so many are searched for the other signs."""
 MOST_DISEASES, MOST_CONCEPTS = 25, 150
 """Different concepts that an answer may name, diseases and all together: twice the most of any of the 2,198 answers
 written for training (12 and 76)."""

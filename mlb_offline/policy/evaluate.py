@@ -213,7 +213,7 @@ def _unlabelled(policy: Policy, found: Sequence[DatasetResult]) -> Reason | None
         audit = result.sample.audit
         if not DATASETS[result.dataset].metric.judged:
             continue
-        if audit is None:
+        if audit is None or not audit.seen:
             return Reason("no-physician-sample", {"dataset": result.dataset})
         if audit.still_open and policy.disputes.count_as == "not-evaluable":
             return Reason("physician-sample-open", {"dataset": result.dataset, "items": audit.still_open})

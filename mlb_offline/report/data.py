@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from mlb_offline.airgap.evidence import ModeName, Snapshot
 from mlb_offline.configuration import explain
@@ -25,7 +25,7 @@ from mlb_offline.report.canonical import refuse
 from mlb_offline.report.scalars import MAX_ANSWERS, MAX_ITEMS, Count, Instant, Row, Sha256, Share, Strict
 from mlb_offline.run.clock import CLOCK_STEP
 from mlb_offline.scoring.judged import Question
-from mlb_offline.stats.powered import SMALLEST_SHARE
+from mlb_offline.stats.powered import allowed_share
 
 FORMAT: Final = "mlb-offline/report/v1"
 TEMPLATE: Final = "v1"
@@ -403,18 +403,19 @@ class Adjudication(Strict):
     """What physicians had to do with the run.
 
     Attributes:
-        seed: hash of the event that finished the run; the items drawn follow from it (``stats.draw``).
+        seed: hash of the event that made the run; the items drawn follow from it (``stats.draw``).
         shares: chance of an item to be drawn, by dataset.
-        packets: given out to be labelled; of these ``plaintext`` unencrypted.
+        packets: given out to be labelled; of these ``plaintext`` unencrypted, and ``unreturned`` never taken back.
         reviewers: in the order of their key ids.
         physicians: of criteria that two have decided: rows (both 是, the first alone, the second alone, both 否,
             answers). Sorted, no row twice.
     """
 
     seed: Sha256
-    shares: dict[str, Annotated[float, Field(ge=SMALLEST_SHARE, le=1)]]
+    shares: dict[str, Annotated[float | int, AfterValidator(allowed_share)]]
     packets: Count
     plaintext: Count
+    unreturned: Count
     reviewers: list[Reviewer]
     physicians: Annotated[list[Row], Field(max_length=MAX_ANSWERS)]
 

@@ -31,6 +31,7 @@ from mlb_offline.report.data import (
     Score,
     Worth,
 )
+from mlb_offline.report.scalars import MAX_ANSWERS, MAX_CRITERIA
 from mlb_offline.stats import reasons as stats
 from mlb_offline.stats import sample as statistics
 from mlb_offline.stats.intervals import Interval
@@ -96,6 +97,8 @@ def worth_of(samples: Sequence[Sample], adjudication: Adjudication | None) -> li
 def _worth(name: str, rows: Sequence[Sequence[int]]) -> Worth:
     from mlb_offline.judge.agreement import agreement
 
+    if sum(row[-1] for row in rows) > MAX_ANSWERS or sum(sum(row[:-1]) * row[-1] for row in rows) > MAX_CRITERIA:
+        raise ValueError(f"{name}: more criteria than a report can hold")
     labels: list[bool] = []
     said: list[float | None] = []
     answers: list[str] = []

@@ -166,6 +166,7 @@ def _adjudication(found: labels.Adjudication | None) -> Adjudication | None:
         shares=dict(found.shares),
         packets=found.packets,
         plaintext=found.exports,
+        unreturned=found.unreturned,
         reviewers=[
             Reviewer(keyid=keyid, fingerprint=fingerprint(bytes.fromhex(keyid)), criteria=criteria)
             for keyid, criteria in found.labelled().items()

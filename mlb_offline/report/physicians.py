@@ -6,6 +6,7 @@ too can still count packets otherwise, or name the reviewers of a criterion othe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from mlb_offline.report.data import Adjudication, ReportData, Sample
@@ -23,9 +24,25 @@ def sample_was_seen(data: ReportData) -> bool:
         {sample.dataset for sample in audited} == adjudication.shares.keys()
         and all(samples[name].criteria for name in adjudication.shares)
         and data.run.finished is not None
+        and (adjudication.seed != data.run.event_head)
+        and all(_could_be_drawn(sample, adjudication.shares[sample.dataset]) for sample in audited)
+        and all(map(_scores_have_labels, audited))
         and _reviewers_are_named(adjudication)
         and _reviewers_saw_enough(adjudication, data.samples)
     )
+
+
+def _could_be_drawn(sample: Sample, share: float) -> bool:
+    """Whether the number drawn is one that the share gives: Hoeffding's bound at one in 10^9."""
+    drawn = 0 if sample.audit is None else sum(row[-1] for row in sample.audit.drawn)
+    return abs(drawn - share * sample.n) <= math.sqrt(sample.n * math.log(2e9) / 2)
+
+
+def _scores_have_labels(sample: Sample) -> bool:
+    """Whether every item drawn that scores more than nothing has an answer of which something was decided."""
+    if sample.audit is None:
+        return True
+    return sum(row[-1] for row in sample.audit.judges) >= sum(row[-1] for row in sample.audit.drawn if row[1])
 
 
 def items_were_seen(data: ReportData, records: Iterable[Record]) -> bool:
@@ -43,7 +60,8 @@ def _reviewers_are_named(adjudication: Adjudication) -> bool:
     return (
         keys == sorted(set(keys))
         and all(one.fingerprint == fingerprint(bytes.fromhex(one.keyid)) for one in adjudication.reviewers)
-        and adjudication.plaintext <= adjudication.packets
+        and max(adjudication.plaintext, adjudication.unreturned) <= adjudication.packets
+        and (adjudication.packets > adjudication.unreturned) == bool(keys)
         and (adjudication.packets > 0 or not keys)
     )
 

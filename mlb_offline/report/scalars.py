@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 MAX_ITEMS = 30_000
 """Most items of a report, six times the benchmark: whoever verifies computes every figure again, in seconds."""
 MAX_ANSWERS = 150_000
+MAX_CRITERIA = 2_000_000
+"""Criteria that physicians can have labelled for one report."""
 """Most answers of a report, items times repeats: as many records has its items file."""
 
 

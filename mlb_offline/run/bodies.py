@@ -9,12 +9,12 @@ import json
 from typing import Annotated, Any, Literal
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from mlb_offline.airgap.evidence import Snapshot
 from mlb_offline.run.changes import Slot
 from mlb_offline.run.events import Event, EventType
-from mlb_offline.stats.powered import SMALLEST_SHARE
+from mlb_offline.stats.powered import allowed_share
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
@@ -154,7 +154,7 @@ class FinishedBody(Body):
 class PlannedBody(Body):
     """``adjudication.planned``: the chance with which items of each dataset are drawn for a physician."""
 
-    shares: dict[str, Annotated[float, Field(ge=SMALLEST_SHARE, le=1)]]
+    shares: dict[str, Annotated[float, AfterValidator(allowed_share)]]
 
 
 class PackedBody(Body):

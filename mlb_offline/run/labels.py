@@ -27,7 +27,7 @@ class Adjudication:
     """All that physicians had to do with a run.
 
     Attributes:
-        seed: hash of the event that finished the run: the draw follows from it.
+        seed: hash of the event that made the run: the draw follows from it.
         shares: chance of an item to be drawn, by dataset.
         labels: of each reviewer and packet, in the order in which they came back.
         packets: packets given out.
@@ -41,12 +41,20 @@ class Adjudication:
     exports: int
 
     def said(self) -> dict[Criterion, list[str]]:
-        """What each reviewer says of each criterion; the last that one said of it counts."""
-        latest: dict[Criterion, dict[str, str]] = {}
+        """What each reviewer says of each criterion. The first 是 or 否 of one counts: a second look changes nothing,
+        or the better of two would be taken."""
+        first: dict[Criterion, dict[str, str]] = {}
         for one in self.labels:
             for criterion, verdict in one.verdicts.items():
-                latest.setdefault(criterion, {})[one.reviewer] = verdict
-        return {criterion: list(verdicts.values()) for criterion, verdicts in latest.items()}
+                said = first.setdefault(criterion, {})
+                if said.get(one.reviewer, OPEN) == OPEN:
+                    said[one.reviewer] = verdict
+        return {criterion: list(verdicts.values()) for criterion, verdicts in first.items()}
+
+    @property
+    def unreturned(self) -> int:
+        """Packets of which no labels came back."""
+        return self.packets - len({one.packet for one in self.labels})
 
     def labelled(self) -> dict[str, int]:
         """Criteria that each reviewer has labelled, by key id."""

@@ -223,7 +223,7 @@ def _read_answers(db: Database, key: RunKey, told: Told) -> _Answers:
 
 
 def _adjudication(told: Told, answers: _Answers) -> Adjudication | None:
-    if told.seed is None or told.shares is None:
+    if told.shares is None:
         return None
     labels = []
     for body in told.labels:

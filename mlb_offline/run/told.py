@@ -99,7 +99,6 @@ class Told:
         sessions: the session events in order, with their bodies.
         retries: how many requests had to be repeated.
         finished: when the run finished.
-        seed: hash of the event that finished it: what the draw of the physician's sample follows from.
         shares: chance of an item to be drawn, by dataset; None while there is no plan.
         packets: what was given out to be labelled, by UUID.
         labels: what came back, in order.
@@ -117,13 +116,18 @@ class Told:
     sessions: list[tuple[Event, dict[str, Any]]] = field(default_factory=list)
     retries: int = 0
     finished: str | None = None
-    seed: str | None = None
     shares: Mapping[str, float] | None = None
     packets: dict[str, PackedBody] = field(default_factory=dict)
     labels: list[LabelledBody] = field(default_factory=list)
     _open: bool = False
     _under_way: set[Slot] = field(default_factory=set)
     _unsettled: RecordKey | None = None
+
+    @property
+    def seed(self) -> str:
+        """What the draw of the physician's sample follows from: the hash of ``run.created``, which stood before the
+        first answer."""
+        return self.first.hash
 
     def take(self, event: Event, body: Body) -> None:
         """One more event.
@@ -194,7 +198,7 @@ class Told:
             if body.done > len(self.outcomes) or body.judged > len(self.judged):
                 raise self._impossible(tr("完成数多于已有结果", "it counts more outcomes than there are"))
             return
-        self.finished, self.seed = event.at, event.hash
+        self.finished = event.at
         if not body.items == len(self.planned) == len(self.outcomes):
             raise self._impossible(tr("日志称已完成，但并非如此", "it says finished, but items are open"))
         outcomes = Counter(one.outcome for one in self.outcomes.values())

@@ -1,4 +1,8 @@
-"""Which items a physician labels: a draw that follows from a run, so that nobody can choose it or draw again."""
+"""Which items a physician labels: a draw that was fixed before the first answer, so that no answer can sway it.
+
+Whoever makes another run draws anew, and the attempts that the state folder records tell of it. That no answer was
+known when this run was made is the operator's word, like the rest of the log.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ def drawn(seed: str, dataset: str, item: str, share: float) -> bool:
     item's; the item is drawn where it lies below ``share``.
 
     Args:
-        seed: hash of the event that finished the run, 64 hex digits: it was not known while the run could be changed.
+        seed: hash of the event that made the run, 64 hex digits: it stood before the first request.
         dataset: official name.
         item: id.
         share: the chance of each item, in (0, 1].

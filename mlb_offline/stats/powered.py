@@ -32,6 +32,20 @@ PLAIN_LADDER = (1.0, 2.0)
 
 
 SMALLEST_SHARE = 1e-4
+SHARES = tuple(step / 20 for step in range(1, 21))
+"""Shares that a sample may have. Whoever fixes one can see what it would draw: the error at *any* of them is what
+``bench.adjudication_plan`` holds below 5 %."""
+
+
+def allowed_share(share: float) -> float:
+    """The share, if a sample may have it.
+
+    Raises:
+        ValueError: it is none of ``SHARES``.
+    """
+    if share not in SHARES:
+        raise ValueError("a share is a multiple of 0.05, up to 1")
+    return share
 
 
 @dataclass(frozen=True)

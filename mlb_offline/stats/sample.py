@@ -97,6 +97,11 @@ class Audit:
         return sum(row[-1] for row in self.drawn)
 
     @property
+    def seen(self) -> bool:
+        """Whether a physician has decided anything in it, or nothing in it needs one."""
+        return bool(self.judges) or (bool(self.drawn) and not any(row[2] for row in self.drawn))
+
+    @property
     def still_open(self) -> int:
         """Items drawn of which the physician left something open."""
         return sum(row[-1] for row in self.drawn if row[1] < row[2])

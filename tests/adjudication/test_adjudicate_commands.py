@@ -150,7 +150,7 @@ def test_from_the_plan_to_a_report_that_verifies(mlb: Command, world: DeskWorld)
     assert packet.tasks[0].answer not in html, "the page is encrypted"
     assert (world.folder / "page.html").stat().st_mode & 0o777 == 0o600
     (waiting,) = report(mlb, world, "waiting")["findings"]["gates"]
-    assert (waiting["outcome"], waiting["reason"]["code"]) == ("not evaluable", "physician-sample-open")
+    assert (waiting["outcome"], waiting["reason"]["code"]) == ("not evaluable", "no-physician-sample")
 
     taken = adjudicate(mlb, world, "import", file_of(world, packet, key))
     assert taken.code == 0, taken.err

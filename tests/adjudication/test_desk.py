@@ -250,7 +250,8 @@ def test_what_a_physician_could_not_decide_is_asked_again(world: DeskWorld) -> N
         hard = packet.tasks[3]
         world.label(desk, packet, {**all_of(packet, "是"), hard.id: "?"})
         (again,) = desk.pack("sample").tasks
-        assert (again.answer, again.group) == (hard.answer, hard.group)
+        assert (again.answer, again.criterion) == (hard.answer, hard.criterion)
+        assert again.group != hard.group, "packets cannot be linked by it"
 
 
 def test_a_packet_is_blind(world: DeskWorld) -> None:
@@ -333,7 +334,7 @@ def test_two_who_differ_settle_nothing_and_a_third_decides(world: DeskWorld) -> 
         world.label(desk, packet, {**all_of(packet, "是"), differing: "否"}, "second")
         assert "".join(one.physicians for one in desk.results.outcomes).count("?") == 1
         (left,) = desk.pack("sample").tasks
-        assert left.group == packet.tasks[0].group
+        assert left.answer == packet.tasks[0].answer
         world.label(desk, packet, all_of(packet, "否"), "third")
         marks = desk.results.adjudication.marks() if desk.results.adjudication else {}
         place = places_of(desk, packet)[differing]
@@ -345,7 +346,7 @@ def places_of(desk: Desk, packet: Packet) -> dict[str, tuple[str, str, int, str]
     return dict(next(one for one in desk._store.packets() if one.packet == packet.id).tasks)
 
 
-def test_the_last_word_of_one_physician_counts_and_one_criterion_once(world: DeskWorld) -> None:
+def test_the_first_word_of_one_physician_counts_and_one_criterion_once(world: DeskWorld) -> None:
     with world.desk() as desk:
         desk.fix({"GeneralSafety": 1.0})
         packet = desk.pack("sample")
@@ -354,7 +355,7 @@ def test_the_last_word_of_one_physician_counts_and_one_criterion_once(world: Des
         world.label(desk, again, all_of(again, "否"))
         found = desk.results.adjudication
         assert found is not None
-        assert set(found.marks().values()) == {"n"}
+        assert set(found.marks().values()) == {"y"}
         assert found.labelled() == {world.reviewer().keyid: len(packet.tasks)}
 
 

@@ -182,9 +182,9 @@ def test_an_answer_that_lists_everything_has_a_sign_and_a_long_differential_has_
 def test_a_long_record_has_no_sign() -> None:
     record = "".join(
         f"第{day}天：体温{36 + day % 4}.{day % 10}℃，脉搏{60 + day % 37}次/分，引流液{day * 7 % 113}ml，切口愈合可。"
-        for day in range(1, 150)
+        for day in range(1, 110)
     )
-    assert len(record) > 4_000
+    assert 3_500 < len(record) < 4_000
     assert signs(record) == ()
 
 

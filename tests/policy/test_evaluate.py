@@ -94,7 +94,7 @@ def audited(name: str, share: float, drawn: tuple[int, int, int, int], others: t
     if (drawn[1], drawn[2]) == (others[0], others[0]):
         rows = [((others[0], others[0]), n)]
     histogram = tuple((*ends, items) for ends, items in rows)
-    audit = Audit(share, (drawn,), (others,))
+    audit = Audit(share, (drawn,), (others,), ((1, 0, 0, 0, 0, drawn[-1]),))
     return DatasetSample(name, row.metric, row.n, n, {"judged": n}, histogram, audit)
 
 

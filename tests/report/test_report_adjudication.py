@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 import report_cases as cases
 from sklearn.metrics import cohen_kappa_score
 
@@ -188,8 +189,24 @@ def far_too_many(value: dict[str, Any]) -> None:
     settled(value)["reviewers"][0]["criteria"] = 10_000
 
 
+def all_right(value: dict[str, Any]) -> None:
+    rows = audit(value)["drawn"]
+    rows[:] = [[1_000_000, 1_000_000, 1_000_000, sum(row[-1] for row in rows)]]
+
+
+def better_judges(value: dict[str, Any]) -> None:
+    audit(value)["judges"] = [[sum(sum(row[:5]) * row[5] for row in audit(value)["judges"]), 0, 0, 0, 0, 1]]
+
+
 CONTRADICTIONS: dict[str, Change] = {
     "no adjudication": lambda v: v.update(adjudication=None),
+    "every item right, more than were labelled": all_right,
+    "all labels of one answer": better_judges,
+    "a draw that followed from the log's end": lambda v: settled(v).update(seed=v["run"]["event_head"]),
+    "far more drawn than the share gives": lambda v: settled(v)["shares"].update(GeneralSafety=0.05),
+    "more packets without a result than packets": lambda v: settled(v).update(unreturned=4),
+    "results of packets that never came back": lambda v: settled(v).update(unreturned=3),
+    "a criterion counted a billion times": lambda v: audit(v)["judges"][-1].__setitem__(0, 10**9),
     "no reviewers": lambda v: settled(v).update(reviewers=[]),
     "labels by nobody": nobody,
     "two who differ, and one reviewer": one_reviewer,
@@ -226,27 +243,16 @@ def test_what_physicians_cannot_have_done_is_refused_though_all_findings_follow(
     assert (refused_alone(data).field or "").startswith("data")
 
 
-def all_right(value: dict[str, Any]) -> None:
-    rows = audit(value)["drawn"]
-    rows[:] = [[1_000_000, 1_000_000, 1_000_000, sum(row[-1] for row in rows)]]
-
-
 def moved(value: dict[str, Any]) -> None:
     """One item less in the sample: the worst."""
     audit(value)["drawn"][0][-1] -= 1
     audit(value)["others"][0][-1] += 1
 
 
-def better_judges(value: dict[str, Any]) -> None:
-    audit(value)["judges"] = [[sum(sum(row[:5]) * row[5] for row in audit(value)["judges"]), 0, 0, 0, 0, 1]]
-
-
 LIES: dict[str, Change] = {
     "a larger share": lambda v: settled(v)["shares"].update(MADiagnosis=0.65),
     "another draw": lambda v: settled(v).update(seed="00" * 32),
-    "all right": all_right,
     "an item moved out of the sample": moved,
-    "better judges": better_judges,
     "one reviewer who labelled more than there is": lambda v: settled(v)["reviewers"][0].update(
         criteria=settled(v)["reviewers"][0]["criteria"] + 100
     ),
@@ -298,7 +304,7 @@ def test_a_gate_on_a_judged_set_rests_on_the_physician_alone() -> None:
     bad = gates_of(cases.adjudicated(run, say=all_no, second=0))
     assert bad == dict.fromkeys(cases.SHARES, ("fail", "bound-below-minimum"))
     still_open = gates_of(cases.adjudicated(run, say=undecided, second=0))
-    assert still_open == {"GeneralSafety": passed, "MADiagnosis": ("not evaluable", "physician-sample-open")}
+    assert still_open == {"GeneralSafety": passed, "MADiagnosis": ("not evaluable", "no-physician-sample")}
 
 
 def test_the_page_says_who_settled_what() -> None:
@@ -310,3 +316,9 @@ def test_the_page_says_who_settled_what() -> None:
     assert "1 of them in plaintext" in page
     assert "60.0%" in page
     assert "two physicians" in page
+
+
+def test_a_share_between_the_steps_is_no_share() -> None:
+    """Whoever chose it could have looked at what it draws; the simulated error is that of the twenty steps."""
+    with pytest.raises(ValidationError, match=r"multiple of 0\.05"):
+        changed(lambda v: settled(v)["shares"].update(MADiagnosis=0.62))
