@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 import report_cases as cases
+from pydantic import ValidationError
 from sklearn.metrics import cohen_kappa_score
 
 from mlb_offline.errors import InputError, TrustError
