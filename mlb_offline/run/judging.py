@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Iterable, Sequence
 
@@ -80,6 +81,8 @@ class Judging:
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
-            self._panel.abort()  # the judges must not be freed under a thread that uses them
-            await asyncio.gather(work, return_exceptions=True)
+            self._panel.abort()
+            while not work.done():  # the judges must not be freed under a thread that uses them
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait({work})
             raise

@@ -338,3 +338,11 @@ def test_a_code_without_words_stops_the_report() -> None:
     data = cases.data_of(results)
     with pytest.raises(InputError, match="something-new"):
         page_of(data)
+
+
+def test_the_page_says_where_nobody_could_tell_whether_the_model_judged_itself() -> None:
+    said = "whether it is one of the judges could not be checked"
+    unknown = cases.data_of(cases.results_of({"MAEthic": 12}))
+    assert said in page_of(unknown).decode()
+    known = cases.data_of(cases.results_of({"MAEthic": 12}, declaration={"weights_sha256": "9" * 64}))
+    assert said not in page_of(known).decode()
