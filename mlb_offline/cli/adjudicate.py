@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -210,21 +211,14 @@ def page(
 ) -> None:
     """Give out a packet as a page."""
     from mlb_offline.adjudication.page import build_page, check_passphrase
-    from mlb_offline.trust.files import create
     from mlb_offline.trust.keys import read_passphrase
 
     passphrase = read_passphrase(page_passphrase_file) or ""
     check_passphrase(passphrase)
     _require_free(out)
     with _desk(directory, bundle, trust, key, passphrase_file=passphrase_file, state=state) as (desk, _):
-        made: list[bytes] = []
-        packet = desk.pack(
-            _which(only),
-            again=again,
-            most=limit,
-            before=lambda packet, key: made.append(build_page(packet, passphrase, key)),
-        )
-        create(out, made[0], mode=0o600)
+        pack = partial(desk.pack, _which(only), again=again, most=limit)
+        packet = _give_out(pack, out, lambda packet, key: build_page(packet, passphrase, key))
     _given_out(packet, out, as_json)
 
 
@@ -261,7 +255,6 @@ def export(
     """Give out a packet as a table."""
     from mlb_offline.adjudication.tables import require_table, table_of
     from mlb_offline.errors import UsageError
-    from mlb_offline.trust.files import create
 
     if not plaintext:
         raise UsageError(
@@ -272,15 +265,8 @@ def export(
     require_table(out)
     _require_free(out)
     with _desk(directory, bundle, trust, key, passphrase_file=passphrase_file, state=state) as (desk, _):
-        made: list[bytes] = []
-        packet = desk.pack(
-            _which(only),
-            again=again,
-            most=limit,
-            plaintext=True,
-            before=lambda packet, _key: made.append(table_of(packet, out)),
-        )
-        create(out, made[0], mode=0o600)
+        pack = partial(desk.pack, _which(only), again=again, most=limit, plaintext=True)
+        packet = _give_out(pack, out, lambda packet, _key: table_of(packet, out))
     _given_out(packet, out, as_json)
 
 
@@ -389,6 +375,16 @@ def _require_free(out: Path) -> None:
             file=out,
             remedy=tr("先建立该文件夹，或换一个 --out", "make the folder first, or choose another --out"),
         )
+
+
+def _give_out(pack: Callable[..., Packet], out: Path, render: Callable[[Packet, bytes], bytes]) -> Packet:
+    """Make a packet and its file; what cannot be made is not logged as given out."""
+    from mlb_offline.trust.files import create
+
+    made: list[bytes] = []
+    packet = pack(before=lambda packet, key: made.append(render(packet, key)))
+    create(out, made[0], mode=0o600)
+    return packet
 
 
 def _given_out(packet: Packet, out: Path, as_json: bool) -> None:
