@@ -35,6 +35,16 @@ def install_command(
             help=tr("许可证；文件未写明时必须给出", "its licence; required where the file does not say"),
         ),
     ] = None,
+    reasons: Annotated[
+        bool,
+        typer.Option(
+            "--reasons",
+            help=tr(
+                "推理型模型：先写推理再给出“是”或“否”（慢得多）",
+                "a model that reasons: let it think before it says 是 or 否 (far slower)",
+            ),
+        ),
+    ] = False,
     in_place: Annotated[
         bool,
         typer.Option("--in-place", help=tr("不复制，只登记其所在位置", "do not copy it, record where it is")),
@@ -61,7 +71,13 @@ def install_command(
     from mlb_offline.installation import command_words
     from mlb_offline.judge import install
 
-    given = {"--in-place": in_place, "--baked": baked, "--name": name, "--licence": licence}
+    given = {
+        "--in-place": in_place,
+        "--baked": baked,
+        "--name": name,
+        "--licence": licence,
+        "--reasons": reasons,
+    }
     if remove is not None:
         _refuse_beside("--remove", {"FILE.gguf": file, **given})
         gone = install.remove(remove, state)
@@ -76,9 +92,11 @@ def install_command(
         )
     if baked:
         _refuse_beside("--baked", {"--in-place": in_place, "--state": state})
-        found = install.bake(file, name=name, licence=licence, threads=threads)
+        found = install.bake(file, name=name, licence=licence, reasons=reasons, threads=threads)
     else:
-        found = install.install(file, state, name=name, licence=licence, in_place=in_place, threads=threads)
+        found = install.install(
+            file, state, name=name, licence=licence, reasons=reasons, in_place=in_place, threads=threads
+        )
     words = [*command_words(), "judge", "calibrate", "--set", "FILE.jsonl", "--judge", str(found.path)]
     words += [] if state is None or baked else ["--state", str(state)]
     command = shlex.join(words)

@@ -171,7 +171,8 @@ def about_installed(judge: InstalledJudge) -> list[str]:
         f"    SHA-256 {judge.sha256}",
         f"    {judge.architecture}, {judge.quantisation}, {judge.parameters:,} "
         + tr(f"个参数，上下文 {judge.context:,}，", f"parameters, context {judge.context:,}, ")
-        + judge.licence,
+        + judge.licence
+        + (tr("，先推理后判定", ", reasons before its verdict") if judge.reasons else ""),
         f"    {_worth(judge)}",
     ]
 

@@ -39,6 +39,7 @@ def install(
     *,
     name: str | None = None,
     licence: str | None = None,
+    reasons: bool = False,
     in_place: bool = False,
     threads: int = 2,
 ) -> InstalledJudge:
@@ -49,6 +50,7 @@ def install(
         folder: the state folder; None: the default one.
         name: None: what the file says, or how it is called.
         licence: None: what the file says.
+        reasons: let it reason before its verdict.
         in_place: record where the file is instead of copying it.
         threads: that llama.cpp may use for the trial.
 
@@ -58,7 +60,7 @@ def install(
         TrustError: the folder's record is damaged.
     """
     state = open_state(folder).folder
-    found = _examined(file, name, licence, threads)
+    found = _examined(file, name, licence, reasons=reasons, threads=threads)
     _refuse_known(installed_judges(state), found)
     place = str(file.resolve()) if in_place else f"{FOLDER}/{found.sha256}.gguf"
     if not in_place:
@@ -66,13 +68,15 @@ def install(
     return _record(state, found.model_copy(update={"file": place}), lock=True)
 
 
-def bake(file: Path, *, name: str | None = None, licence: str | None = None, threads: int = 2) -> InstalledJudge:
+def bake(
+    file: Path, *, name: str | None = None, licence: str | None = None, reasons: bool = False, threads: int = 2
+) -> InstalledJudge:
     """Record a model in ``judges.json`` beside it: a folder that is to become part of an image.
 
     Raises:
         InputError, UsageError, TrustError: as ``install``.
     """
-    found = _examined(file, name, licence, threads)
+    found = _examined(file, name, licence, reasons=reasons, threads=threads)
     _refuse_known(installed_judges(file.parent), found)
     return _record(file.parent, found, lock=False)
 
@@ -138,13 +142,13 @@ def keep_calibration(
     return new
 
 
-def _examined(file: Path, name: str | None, licence: str | None, threads: int) -> InstalledJudge:
+def _examined(file: Path, name: str | None, licence: str | None, *, reasons: bool, threads: int) -> InstalledJudge:
     """The model's entry, its ``file`` the bare name."""
     from mlb_offline.judge.llama.examine import examine
 
     with _told(file):
         sha256, size = measured(file)
-    found = examine(file, threads=threads)
+    found = examine(file, reasons=reasons, threads=threads)
     known = licence or found.licence
     if not known:
         raise UsageError(
@@ -165,6 +169,7 @@ def _examined(file: Path, name: str | None, licence: str | None, threads: int) -
             licence=known,
             installed=_now(),
             prompt=found.prompt,
+            reasons=reasons,
         )
     except pydantic.ValidationError as error:
         field, message = explain(error)

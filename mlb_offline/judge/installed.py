@@ -85,6 +85,7 @@ class InstalledJudge(_Strict):
         licence: as the model says, or whoever installed it.
         installed: when, RFC 3339, UTC.
         prompt: that of this program at that time.
+        reasons: whether it writes its reasons before its verdict, instead of saying 是 or 否 at once.
         calibration: the last one; None: never calibrated.
     """
 
@@ -99,6 +100,7 @@ class InstalledJudge(_Strict):
     licence: Text
     installed: Time
     prompt: AskedWith
+    reasons: bool = False
     calibration: Calibration | None = None
 
     _folder: Path = PrivateAttr(default=Path())

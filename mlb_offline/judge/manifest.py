@@ -187,6 +187,11 @@ class JudgeRecord:
         return not self.listed and self.installed is None
 
     @property
+    def reasons(self) -> bool:
+        """Whether it writes its reasons before its verdict: an installed judge may."""
+        return self.installed is not None and self.installed.reasons
+
+    @property
     def name(self) -> str:
         """That of the list, or under which it was installed, or of the file."""
         known = self.judge or self.installed
@@ -327,7 +332,7 @@ def check_judge(
         TrustError: it bears a listed name but has other content, is not listed and not accepted, or was trained on
             other evidence than this program would show it.
     """
-    sha256, size = _measured(file)
+    sha256, size = measured_model(file)
     judge = next((one for one in manifest.judges if one.file == file.name), None)
     if judge is not None:
         _require(file, judge, sha256, size)
@@ -355,7 +360,7 @@ def check_file(path: Path, entry: OtherFile) -> None:
         InputError: it cannot be read or is no regular file.
         TrustError: it is not the listed one.
     """
-    _require(path, entry, *_measured(path))
+    _require(path, entry, *measured_model(path))
 
 
 def _no_number(text: str) -> NoReturn:
@@ -375,7 +380,7 @@ def _read(path: Path, limit: int) -> bytes | None:
     return data
 
 
-def _measured(path: Path) -> tuple[str, int]:
+def measured_model(path: Path) -> tuple[str, int]:
     """As ``measured``, its faults told."""
     try:
         return measured(path)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mlb_offline.errors import JudgeError, UsageError
+from mlb_offline.errors import JudgeError, TrustError, UsageError
 from mlb_offline.installation import data_folder
 from mlb_offline.judge.annotation import Criterion
 from mlb_offline.judge.installed import InstalledJudge, known_judges
-from mlb_offline.judge.manifest import JudgeRecord, Manifest, check_judge, open_manifest
+from mlb_offline.judge.manifest import JudgeRecord, Manifest, check_judge, measured_model, open_manifest
 from mlb_offline.judge.manipulation import signs
 from mlb_offline.judge.panel import Opinions, kept
 from mlb_offline.judge.prompt import Prompt, shipped_prompt
@@ -27,6 +27,12 @@ MOST = 2
 """Judges of a panel."""
 
 
+REASONING = " +reasons"
+"""Behind the version of what a judge is asked: it is let reason first."""
+FAILED = "judge-failed"
+"""Why an answer was set aside: a judge failed at it, and not at ``PROBE``."""
+FAILURES = (RuntimeError, MemoryError, ValueError)
+PROBE = Criterion("probe", "probe", "points", "MADiagnosis", "point", "诊断", "肺炎", "", "诊断：肺炎", label=True)
 LARGEST_SMALL = 2
 """Threads that a small judge can use; more only get in each other's way."""
 
@@ -125,7 +131,7 @@ def open_judge(
     if metadata_of(path, RENDERING) is not None:
         own = LlamaJudge(path, embedded(), threads=threads)
         return OpenedJudge(record, Calibrated(own, told), own.close, own.abort)
-    large = GgufJudge(path, prompts=prompts, threads=threads, calibration=told)
+    large = GgufJudge(path, prompts=prompts, threads=threads, reasons=record.reasons, calibration=told)
     return OpenedJudge(record, large, large.close, large.abort)
 
 
@@ -141,6 +147,20 @@ class Seat:
     def large(self) -> bool:
         """Whether it reads text, rather than evidence."""
         return VERSION not in self.asked
+
+    def require_unchanged(self) -> None:
+        """Hash the file once more, now that it is open: what was checked must be what was loaded.
+
+        Raises:
+            TrustError: it changed in between.
+            InputError: it cannot be read.
+        """
+        if measured_model(self.path)[0] != self.record.sha256:
+            raise TrustError(
+                tr("裁判文件在核验与载入之间被改动", "the judge changed between its check and its loading"),
+                file=self.path,
+                remedy=tr("确认无其他程序写入后重试", "see that nothing writes to it, and try again"),
+            )
 
     def to_json(self) -> dict[str, Any]:
         """All that a verdict of it depends on, for a run's identity: ``{asked, calibration, file, installed, listed,
@@ -174,6 +194,7 @@ class Seats:
 
         Raises:
             InputError, UsageError: as ``open_judge``.
+            TrustError: a file is no longer what was checked.
         """
         opened: list[OpenedJudge] = []
         cores = os.cpu_count() or 1
@@ -181,6 +202,7 @@ class Seats:
             for seat in self.seats:
                 threads = cores if seat.large else min(LARGEST_SMALL, cores)
                 opened.append(open_judge(seat.path, seat.record, threads=threads, prompts=self.prompts))
+                seat.require_unchanged()
         except BaseException:
             for judge in opened:
                 judge.close()
@@ -198,34 +220,47 @@ class Panel:
     def ask(self, criteria: Sequence[Criterion]) -> Opinions | None:
         """What each judge says of the criteria of one answer; None where it was told to give up.
 
-        An answer that speaks to judges (``judge.manipulation``) is put to none of them: all abstain.
+        An answer that speaks to judges (``judge.manipulation``) is put to none of them: all abstain. So they do on an
+        answer at which a judge fails twice that can still judge another: one answer must not end a run for ever.
 
         Raises:
-            JudgeError: a judge failed.
+            JudgeError: a judge failed, and fails at any answer.
         """
-        steered = signs(criteria[0].answer) if criteria else ()
-        if steered:
-            return Opinions.set_aside(names_of(criteria), len(self._judges), steered)
-        said = []
-        for one in self._judges:
-            try:
-                found = one.judge.probabilities(criteria)
-            except (RuntimeError, MemoryError, ValueError) as error:
-                if self._aborted:
-                    return None
-                raise JudgeError(
-                    tr(
-                        f"裁判 {one.name} 未能评判（{error}）",
-                        f"the judge {one.name} failed at an answer ({error})",
-                    ),
-                    file=one.record.file,
-                    remedy=tr(
-                        "回答已保存；释放内存后用 --resume 继续，或换用其他裁判重新运行",
-                        "answers are kept; free memory and --resume, or start a run with another judge",
-                    ),
-                ) from None
+        aside = signs(criteria[0].answer) if criteria else ()
+        said: list[Sequence[float | None]] = []
+        for one in self._judges if not aside else ():
+            found = self._asked(one, criteria)
+            if self._aborted:
+                return None
+            if found is None:
+                aside = (FAILED,)
+                break
             said.append(kept(found))
-        return Opinions(names_of(criteria), tuple(said))
+        if aside:
+            return Opinions.set_aside(names_of(criteria), len(self._judges), aside)
+        return Opinions(names_of(criteria), tuple(map(tuple, said)))
+
+    def _asked(self, one: OpenedJudge, criteria: Sequence[Criterion]) -> list[float | None] | None:
+        """What a judge says; None where it fails at these criteria and not at another, or was told to give up."""
+        for _ in range(2):
+            try:
+                return one.judge.probabilities(criteria)
+            except FAILURES as error:
+                failure = error
+            if self._aborted:
+                return None
+        try:
+            one.judge.probabilities([PROBE])
+        except FAILURES:
+            raise JudgeError(
+                tr(f"裁判 {one.name} 未能评判（{failure}）", f"the judge {one.name} fails ({failure})"),
+                file=one.record.file,
+                remedy=tr(
+                    "回答已保存；释放内存后用 --resume 继续，或换用其他裁判重新运行",
+                    "answers are kept; free memory and --resume, or start a run with another judge",
+                ),
+            ) from None
+        return None
 
     def abort(self) -> None:
         """From another thread: give up the answer at hand, and every later one."""
@@ -292,4 +327,6 @@ def seat_of(path: Path, record: JudgeRecord, *, prompts: Mapping[str, Prompt] | 
         told = {VERSION: embedded_sha256()} if small else {prompt.version: prompt.sha256}
     if VERSION not in told:
         told |= {f"{prompt.version} {name}": prompt.sha256 for name, prompt in (prompts or {}).items()}
+    if record.reasons:
+        told = {f"{version}{REASONING}": digest for version, digest in told.items()}
     return Seat(path, record, told)

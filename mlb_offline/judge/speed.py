@@ -21,6 +21,7 @@ from typing import Any
 
 from mlb_offline.errors import InputError, MlbError, UsageError
 from mlb_offline.judge.annotation import ETHICS_NAMES, Criterion, fixed_wording
+from mlb_offline.judge.installed import InstalledJudge
 from mlb_offline.judge.manifest import Judge, JudgeRecord
 from mlb_offline.language import current, set_language, tr
 
@@ -122,6 +123,7 @@ def measure(
         "path": str(path),
         "record": {"file": record.file, "sha256": record.sha256, "size": record.size},
         "judge": None if record.judge is None else record.judge.model_dump(mode="json"),
+        "installed": None if record.installed is None else record.installed.model_dump(mode="json"),
         "criteria": [asdict(one) for one in criteria],
         "threads": threads,
         "seconds": seconds,
@@ -174,10 +176,12 @@ def _work(job: Mapping[str, Any]) -> dict[str, Any]:
     from mlb_offline.judge.opening import open_judge
 
     listed = None if job["judge"] is None else Judge.model_validate(job["judge"])
+    installed = None if job["installed"] is None else InstalledJudge.model_validate(job["installed"])
+    record = JudgeRecord(**job["record"], judge=listed, installed=installed)
     criteria = [Criterion(**one) for one in job["criteria"]]
     answers = [list(group) for _, group in groupby(criteria, key=lambda one: one.answer_id)]
     started = time.perf_counter()
-    opened = open_judge(Path(job["path"]), JudgeRecord(**job["record"], judge=listed), threads=job["threads"])
+    opened = open_judge(Path(job["path"]), record, threads=job["threads"])
     loaded = time.perf_counter() - started
     opened.judge.probabilities(answers[0])
     spent = _timed(opened.judge, answers, job["seconds"])

@@ -21,7 +21,7 @@ from mlb_offline.judge.calibration import calibrate
 from mlb_offline.judge.install import bake, install, keep_calibration, remove
 from mlb_offline.judge.installed import NAME, InstalledJudge, check_installed, installed_judges, known_judges
 from mlb_offline.judge.manifest import open_manifest
-from mlb_offline.judge.opening import checked, open_judge, seats_of
+from mlb_offline.judge.opening import Seats, checked, open_judge, seats_of
 from mlb_offline.judge.prompt import Prompt, shipped_prompt
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -90,6 +90,37 @@ def test_an_installed_judge_takes_its_place_in_a_panel_by_its_content_alone(mode
     assert opened.name == "mlb-tiny-random"
     assert opened.judge.prompt_of("MADiagnosis").version.startswith("own/")  # type: ignore[attr-defined]
     opened.close()
+
+
+def test_a_judge_installed_to_reason_does_so_and_a_run_is_bound_to_it(model: Path, state: Path) -> None:
+    install(model, state, licence="MIT", reasons=True, threads=1)
+    (reasoning, _) = seats_of([model], accept_unlisted=False, needed=True, state=state).seats
+    assert list(reasoning.asked) == [f"{shipped_prompt().version} +reasons"]
+    opened = open_judge(reasoning.path, reasoning.record, threads=1)
+    assert opened.judge._reasons  # type: ignore[attr-defined]
+    opened.close()
+    remove("mlb-tiny-random", state)
+    install(model, state, licence="MIT", threads=1)
+    (at_once, _) = seats_of([model], accept_unlisted=False, needed=True, state=state).seats
+    assert list(at_once.asked) == [shipped_prompt().version]
+    assert at_once.to_json() != reasoning.to_json()
+
+
+def test_a_small_judge_cannot_reason(state: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        install(MODELS / "mlb-judge-a.gguf", state, licence="MIT", reasons=True, threads=1)
+    assert caught.value.field == "--reasons"
+    assert installed_judges(state) == ()
+
+
+def test_a_judge_that_changes_between_its_check_and_its_loading_is_refused(model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.gguf"
+    file.write_bytes(model.read_bytes())
+    (seat, _) = seats_of([file], accept_unlisted=True, needed=True).seats
+    with file.open("ab") as stream:
+        stream.write(b"\0")
+    with pytest.raises(TrustError, match="changed"):
+        Seats((seat,)).open()
 
 
 def test_an_installed_judge_replaces_the_first_of_the_embedded_pair(model: Path, state: Path) -> None:

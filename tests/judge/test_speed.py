@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
 from itertools import groupby
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from mlb_offline.demo.tiny_gguf import write_tiny_gguf
 from mlb_offline.errors import InputError
 from mlb_offline.judge import speed
 from mlb_offline.judge.annotation import ETHICS_NAMES
+from mlb_offline.judge.install import install
 from mlb_offline.judge.manifest import JudgeRecord
 from mlb_offline.judge.speed import LENGTHS, judged_criteria, measure, synthetic
 
@@ -62,6 +65,30 @@ def test_a_file_that_is_no_judge_is_refused_as_when_it_is_opened(tmp_path: Path)
     with pytest.raises(InputError) as caught:
         measure(file, record(file), synthetic(), threads=1)
     assert (caught.value.file, bool(caught.value.remedy)) == (str(file), True)
+
+
+def test_the_measuring_process_opens_a_reasoning_judge_as_one(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = install(model, tmp_path / "state", licence="MIT", reasons=True, threads=1)
+    jobs: list[str] = []
+    opened: list[JudgeRecord] = []
+
+    def kept(_words: list[str], *, input: str, **_options: object) -> object:  # noqa: A002 - as subprocess.run
+        jobs.append(input)
+        return subprocess.CompletedProcess([], 1, "", "stopped")
+
+    def noted(_path: Path, record: JudgeRecord, **_options: object) -> object:
+        opened.append(record)
+        raise InputError("enough", remedy="-")
+
+    monkeypatch.setattr(speed.subprocess, "run", kept)
+    with pytest.raises(InputError, match="stopped"):
+        measure(model, JudgeRecord(model.name, made.sha256, made.size, None, made), synthetic(), threads=1)
+    monkeypatch.setattr("mlb_offline.judge.opening.open_judge", noted)
+    with pytest.raises(InputError, match="enough"):
+        speed._work(json.loads(jobs[0]))
+    assert opened[0].reasons
 
 
 def test_a_process_that_is_killed_is_told(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

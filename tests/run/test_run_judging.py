@@ -118,6 +118,24 @@ def test_a_judge_that_fails_ends_the_session_and_the_answers_wait(texts: World, 
     assert not done & {(dataset, item) for dataset, item, _ in target.asked}, "an answer that came is not asked again"
 
 
+def test_an_answer_at_which_a_judge_always_fails_is_left_to_a_physician(texts: World, tmp_path: Path) -> None:
+    seats = judges(lambda one: RuntimeError("llama_decode: -3") if "/t3/" in one.id else 0.9)
+    run(texts.request(tmp_path), FakeTarget(), seats=seats)
+    found = results(texts, tmp_path)
+    opinions = {one.item: one.opinions for one in judged(found) if one.opinions}
+    assert found.finished is not None
+    assert {item: (one.marks, one.signs) for item, one in opinions.items() if one.marks != "y"} == {
+        "t3": ("a", ("judge-failed",))
+    }
+    assert len(opinions) == TEXTS
+
+
+def test_a_judge_that_fails_once_is_asked_again(texts: World, tmp_path: Path) -> None:
+    failures = iter([RuntimeError("llama_decode: -3")])
+    run(texts.request(tmp_path), FakeTarget(), seats=judges(lambda _: next(failures, 0.9)))
+    assert [one.opinions.marks for one in judged(results(texts, tmp_path)) if one.opinions] == ["y"] * TEXTS
+
+
 def test_a_target_that_is_gone_leaves_what_waits_to_the_next_session(texts: World, tmp_path: Path) -> None:
     gone = FakeTarget(lambda question, _: TargetError("gone") if question.item.startswith("s") else say("请就医"))
     with pytest.raises(MlbError):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlb_offline.errors import UsageError
 from mlb_offline.judge.installed import AskedWith
 from mlb_offline.judge.lexicon import embedded, embedded_sha256
 from mlb_offline.judge.llama.context import LlamaContext, metadata_of
 from mlb_offline.judge.llama.judge import CONTEXT, GgufJudge
 from mlb_offline.judge.llama_judge import RENDERING, LlamaJudge
 from mlb_offline.judge.rendering import VERSION
+from mlb_offline.language import tr
 from mlb_offline.target.trial import require_loadable
 
 
@@ -33,20 +35,32 @@ class Examined:
     prompt: AskedWith
 
 
-def examine(path: Path, *, threads: int = 2) -> Examined:
+def examine(path: Path, *, reasons: bool = False, threads: int = 2) -> Examined:
     """Open a file as a judge: first in a process of its own, then here.
 
+    Args:
+        path: the model.
+        reasons: whether it is to reason before its verdict.
+        threads: that llama.cpp may use.
+
     Raises:
+        UsageError: a small judge is to reason.
         InputError: it cannot be loaded, crashes llama.cpp, has no usable chat template, its tokenizer cannot tell 是
             from 否, or it is a small judge of another version.
     """
     require_loadable(path, context=CONTEXT, threads=threads)
     judge: LlamaJudge | GgufJudge
     if metadata_of(path, RENDERING) is not None:
+        if reasons:
+            raise UsageError(
+                tr("该小型裁判不会先写推理", "this small judge cannot reason"),
+                field="--reasons",
+                remedy=tr("去掉该选项", "leave the option out"),
+            )
         judge = LlamaJudge(path, embedded(), threads=threads)
         prompt = AskedWith(version=VERSION, sha256=embedded_sha256())
     else:
-        judge = GgufJudge(path, threads=threads)
+        judge = GgufJudge(path, reasons=reasons, threads=threads)
         wording = judge.prompt_of("")
         prompt = AskedWith(version=wording.version, sha256=wording.sha256)
     try:
