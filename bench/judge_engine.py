@@ -1,14 +1,18 @@
 """Verdicts a second of the llama.cpp engine beside the naive loop, calls that reuse a prefix, and the limit.
 
-``python -m bench.judge_engine [--size tiny|half] [--answers N] [--characters N] [--json]``, one process, one model:
+``python -m bench.judge_engine [--size tiny|half] [--embedded] [--answers N] [--characters N] [--rounds N] [--json]``,
+one process, one model, four ways in turn in every round, medians of the rounds:
 
-* naive: ``create_chat_completion`` for each criterion, one token, from an empty context;
+* naive: a call of llama-cpp-python for each criterion from an empty context: ``create_chat_completion`` of one token;
 * prefix: the same calls, the context kept, so that llama-cpp-python reads anew only what differs from the call before;
 * engine: ``judge.llama``: the criteria of an answer share what they have in common, and go together;
-* limit: the rate at which the same model reads full batches, over the tokens that must be read at least.
+* limit: the tokens that must be read at least (what the criteria of an answer share, and what each has of its own), as
+  one text an answer, or in texts of the model's context where that is shorter.
 
 Work is counted beside time: tokens that each way reads. The model has random weights: ``half`` has the shape of a model
-of about half a billion parameters (Q8_0), which is what the time of one pass depends on.
+of about half a billion parameters (Q8_0), which is what the time of one pass depends on. ``--embedded`` takes judge A
+instead: its prompts are lists of evidence without a chat template, so the calls are ``Llama.eval``
+and ``Llama.generate``.
 """
 
 from __future__ import annotations
@@ -18,17 +22,26 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 
 from mlb_offline.demo.tiny_gguf import _TEMPLATE, vocabulary
+from mlb_offline.installation import data_folder
 from mlb_offline.judge.annotation import Criterion
-from mlb_offline.judge.llama.context import LlamaContext, Row
+from mlb_offline.judge.evidence import Answer
+from mlb_offline.judge.lexicon import embedded
+from mlb_offline.judge.llama.context import LlamaContext, Row, metadata_of
 from mlb_offline.judge.llama.judge import CONTEXT, GgufJudge
 from mlb_offline.judge.llama.verdicts import common
+from mlb_offline.judge.llama_judge import RENDERING, LlamaJudge
 from mlb_offline.judge.prompt import shipped_prompt
+from mlb_offline.judge.rendering import decoder_ids
+from mlb_offline.judge.speed import synthetic
 from mlb_offline.target.llama import load
 
 CRITERIA = 6
@@ -116,86 +129,147 @@ def timed(work: Callable[[], int]) -> tuple[float, int]:
     return time.perf_counter() - started, tokens
 
 
-def high_level(llama: Any, asked: Sequence[Sequence[Criterion]], *, keep: bool) -> int:
+def chat(llama: Any, asked: Sequence[Sequence[Criterion]], *, keep: bool) -> int:
     """The loop that llama-cpp-python's users would write; gives the tokens that were read."""
     prompt = shipped_prompt()
     read = 0
-    for group in asked:
-        for one in group:
-            if not keep:
-                llama.reset()
-            before = list(llama.input_ids[: llama.n_tokens])
-            message = [{"role": "user", "content": prompt.render(one)}]
-            reply = llama.create_chat_completion(messages=message, max_tokens=1, temperature=0.0)
-            total = reply["usage"]["prompt_tokens"]
-            now = list(llama.input_ids[: llama.n_tokens])
-            read += total - (common([before, now]) if keep and before else 0)
+    for one in (one for group in asked for one in group):
+        if not keep:
+            llama.reset()
+        before = list(llama.input_ids[: llama.n_tokens])
+        message = [{"role": "user", "content": prompt.render(one)}]
+        reply = llama.create_chat_completion(messages=message, max_tokens=1, temperature=0.0)
+        total = reply["usage"]["prompt_tokens"]
+        now = list(llama.input_ids[: llama.n_tokens])
+        read += total - (common([before, now]) if keep and before else 0)
     return read
+
+
+def evaluate(llama: Any, prompts: Sequence[Sequence[Sequence[int]]], *, keep: bool) -> int:
+    """The same loop over prompts of tokens."""
+    read = 0
+    for one in (list(one) for group in prompts for one in group):
+        before = list(llama.input_ids[: llama.n_tokens])
+        if keep:
+            next(llama.generate(one, temp=0.0))
+        else:
+            llama.reset()
+            llama.eval(one)
+        read += len(one) - (common([before, one]) if keep and before else 0)
+    return read
+
+
+def unique(prompts: Sequence[Sequence[int]]) -> list[int]:
+    """What the prompts of one answer have in common, once, and what each has of its own."""
+    shared = common(prompts) if len(prompts) > 1 else 0
+    return [*prompts[0][:shared], *(token for one in prompts for token in one[shared:])]
+
+
+def at_once(context: LlamaContext, texts: Sequence[Sequence[int]]) -> int:
+    """Read each text from an empty context, in pieces of the model's own context."""
+    longest = min(context.tokens, context.trained_context)
+    for text in texts:
+        for start in range(0, len(text), longest):
+            context.clear()
+            context.read([Row((0,), 0, text[start : start + longest])])
+    return sum(map(len, texts))
+
+
+def ways(
+    file: Path, asked: Sequence[Sequence[Criterion]], threads: int, stack: ExitStack
+) -> dict[str, Callable[[], int]]:
+    """The four ways, opened; each gives the tokens that it read."""
+    own = metadata_of(file, RENDERING) is not None
+    judge = LlamaJudge(file, embedded(), threads=threads) if own else GgufJudge(file, threads=threads)
+    stack.callback(judge.close)
+    prompts = [prompts_of(judge, group) for group in asked]
+
+    def engine() -> int:
+        before = judge.context.tokens_read
+        for group in prompts:
+            judge._reader.weigh(group)
+        return judge.context.tokens_read - before
+
+    context = LlamaContext(file, tokens=CONTEXT, sequences=1, threads=threads)
+    stack.callback(context.close)
+    settings = {
+        "n_ctx": CONTEXT,
+        "n_batch": CONTEXT,
+        "n_threads": threads,
+        "n_threads_batch": threads,
+        "verbose": False,
+    }
+    llama = load().Llama(str(file), **settings)
+    stack.callback(llama.close)
+    loop, what = (evaluate, prompts) if own else (chat, asked)
+
+    def anew(*, keep: bool) -> int:
+        llama.reset()
+        return int(loop(llama, what, keep=keep))
+
+    return {
+        "naive": lambda: anew(keep=False),
+        "prefix": lambda: anew(keep=True),
+        "engine": engine,
+        "limit": lambda: at_once(context, [unique(group) for group in prompts]),
+    }
+
+
+def prompts_of(judge: LlamaJudge | GgufJudge, group: Sequence[Criterion]) -> list[list[int]]:
+    """What the judge reads for the criteria of one answer."""
+    if isinstance(judge, GgufJudge):
+        return [judge.tokens(one) for one in group]
+    answer = Answer(group[0].answer, embedded())
+    return [list(decoder_ids(one, answer, judge.vocabulary)) for one in group]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", choices=SIZES, default="half")
-    parser.add_argument("--answers", type=int, default=4)
+    parser.add_argument("--embedded", action="store_true", help="judge A instead, on the criteria of `judge bench`")
+    parser.add_argument("--answers", type=int, default=1)
     parser.add_argument("--characters", type=int, default=400, help="of an answer")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    asked = criteria(given.answers, given.characters)
+    if given.embedded:
+        asked = [list(group) for _, group in groupby(synthetic(), key=lambda one: one.answer_id)]
+    else:
+        asked = criteria(given.answers, given.characters)
     count = sum(map(len, asked))
-    with tempfile.TemporaryDirectory() as folder:
-        file = write_model(Path(folder) / "random.gguf", given.size)
-        judge = GgufJudge(file, threads=given.threads)
-        prompts = [[judge.tokens(one) for one in group] for group in asked]
-        least = sum(common(group) + sum(len(one) - common(group) for one in group) for group in prompts)
-        judge.weigh(asked[0])
-
-        def engine() -> int:
-            before = judge.tokens_read
-            for group in asked:
-                judge.weigh(group)
-            return judge.tokens_read - before
-
-        found = {"engine": timed(engine)}
-        judge.close()
-        context = LlamaContext(file, tokens=CONTEXT, sequences=1, threads=given.threads)
-        flat = [token for group in prompts for one in group for token in one][:2048]
-
-        def full() -> int:
-            context.clear()
-            for start in range(0, len(flat), 512):
-                context.clear()
-                context.read([Row((0,), 0, flat[start : start + 512])])
-            return len(flat)
-
-        full()
-        seconds, tokens = timed(full)
-        context.close()
-        found["limit"] = (seconds / tokens * least, least)
-        settings = {"n_ctx": CONTEXT, "n_batch": CONTEXT, "verbose": False}
-        llama = load().Llama(str(file), n_threads=given.threads, n_threads_batch=given.threads, **settings)
-        high_level(llama, asked[:1], keep=False)
-        found["naive"] = timed(lambda: high_level(llama, asked, keep=False))
-        llama.reset()
-        found["prefix"] = timed(lambda: high_level(llama, asked, keep=True))
-        llama.close()
-    result = {
-        name: {"criteria_per_second": count / seconds, "seconds": seconds, "tokens_read": tokens}
-        for name, (seconds, tokens) in found.items()
-    }
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        file = (
+            data_folder() / "models" / "mlb-judge-a.gguf"
+            if given.embedded
+            else write_model(folder / "r.gguf", given.size)
+        )
+        found = ways(file, asked, given.threads, stack)
+        found["engine"]()
+        rounds = [{name: timed(work) for name, work in found.items()} for _ in range(given.rounds)]
+    seconds = {name: median(one[name][0] for one in rounds) for name in found}
     told = {
-        "size": given.size,
+        "model": file.name if given.embedded else given.size,
         "criteria": count,
         "threads": given.threads,
-        **result,
-        "engine_of_limit": found["limit"][0] / found["engine"][0],
-        "engine_to_naive": found["naive"][0] / found["engine"][0],
+        "rounds": given.rounds,
+        **{
+            name: {
+                "criteria_per_second": count / seconds[name],
+                "seconds": seconds[name],
+                "tokens_read": rounds[0][name][1],
+            }
+            for name in found
+        },
+        "engine_of_limit": median(one["limit"][0] / one["engine"][0] for one in rounds),
+        "engine_to_naive": median(one["naive"][0] / one["engine"][0] for one in rounds),
     }
     if given.json:
         print(json.dumps(told, indent=2))
         return
-    for name, one in result.items():
-        print(f"{name}: {one['criteria_per_second']:.2f} criteria/s, {one['tokens_read']:,} tokens read")
+    for name in found:
+        print(f"{name}: {told[name]['criteria_per_second']:.2f} criteria/s, {told[name]['tokens_read']:,} tokens read")
     print(f"engine: {told['engine_of_limit']:.2f} of the limit, {told['engine_to_naive']:.1f} times the naive loop")
 
 

@@ -8,7 +8,7 @@ prompt. Every file of these kinds must belong to a dataset that ``bundle.toml`` 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -27,6 +27,7 @@ from mlb_offline.language import tr
 
 BUNDLE_TOML = "bundle.toml"
 MAX_LINE = 4 * 1024 * 1024
+Spare = Callable[[InputError], None] | None
 UNNAMED_PUBLISHER = "(请填写发布者 / name the publisher)"
 """What an importer writes as the publisher: nothing is sealed under it."""
 
@@ -54,6 +55,8 @@ class Source:
         expires: last day of validity (UTC); None: a year after ``issued``.
         demonstration: good for demonstrations only.
         datasets: by id.
+        canary: what every item names in its ``source``, so that text that leaked into training data is found; None:
+            nothing.
     """
 
     title: str
@@ -64,6 +67,7 @@ class Source:
     expires: date | None
     demonstration: bool
     datasets: Mapping[str, SourceDataset]
+    canary: UUID | None = None
 
 
 class _Strict(BaseModel):
@@ -84,11 +88,16 @@ class _BundleToml(_Strict):
     issued: date | None = None
     expires: date | None = None
     demonstration: bool = False
+    canary: Annotated[UUID | None, Field(strict=False)] = None
     datasets: Annotated[dict[str, _DatasetToml], Field(min_length=1)]
 
 
-def read_source(path: Path) -> Source:
+def read_source(path: Path, *, spare: Callable[[InputError], None] | None = None) -> Source:
     """Read and check a source folder.
+
+    Args:
+        path: the folder.
+        spare: takes the fault of an item, which is then left out; without it the first one is raised.
 
     Raises:
         InputError: naming file, line and field of the first fault.
@@ -104,7 +113,7 @@ def read_source(path: Path) -> Source:
             )
     _refuse_strays(path, toml)
     # In the order of the catalogue, so that the order in bundle.toml cannot matter to a bundle.
-    datasets = {name: _read_dataset(path, DATASETS[name], toml) for name in DATASETS if name in toml.datasets}
+    datasets = {name: _read_dataset(path, DATASETS[name], toml, spare) for name in DATASETS if name in toml.datasets}
     meta = toml.model_dump(exclude={"datasets"})
     return Source(**meta, datasets=datasets)
 
@@ -129,11 +138,11 @@ def _refuse_strays(path: Path, toml: _BundleToml) -> None:
                 )
 
 
-def _read_dataset(path: Path, dataset: Dataset, toml: _BundleToml) -> SourceDataset:
+def _read_dataset(path: Path, dataset: Dataset, toml: _BundleToml, spare: Spare) -> SourceDataset:
     entry = toml.datasets[dataset.id]
     prompt = default_prompt(dataset) if entry.prompt else _read_prompt(path, dataset)
     judge_prompt = _read_judge_prompt(path, dataset)
-    items = tuple(_read_items(path / f"{dataset.id}.jsonl", dataset))
+    items = tuple(_read_items(path / f"{dataset.id}.jsonl", dataset, spare))
     return SourceDataset(dataset, prompt, judge_prompt, items, entry.licence, entry.source)
 
 
@@ -147,34 +156,45 @@ def _read_judge_prompt(path: Path, dataset: Dataset) -> str | None:
     return check_judge_template(dataset, _read_text(file), file=file) if file.exists() else None
 
 
-def _read_items(file: Path, dataset: Dataset) -> Iterator[Item]:
+def _read_items(file: Path, dataset: Dataset, spare: Spare) -> Iterator[Item]:
     seen: dict[str, int] = {}
     contents: dict[str, int] = {}
     lines = _read_text(file).removesuffix("\n").split("\n")
     for number, line in enumerate(lines, start=1):
-        item = load_item(dataset, _parse_line(line, file, number), file=file, line=number)
-        if item.id in seen:
-            raise InputError(
-                tr(
-                    f"条目编号“{item.id}”与第 {seen[item.id]} 行重复",
-                    f"item id {item.id!r} is that of line {seen[item.id]}",
-                ),
-                file=file,
-                line=number,
-                field="id",
-                remedy=tr("每个条目用不同的编号", "give every item an id of its own"),
-            )
-        seen[item.id] = number
-        same = contents.setdefault(item.content(), number)
-        if same != number:
-            raise InputError(
-                tr(f"与第 {same} 行是同一道题", f"this is the same question as line {same}"),
-                file=file,
-                line=number,
-                field="question",
-                remedy=tr("每道题只保留一次：重复的题会使结果显得更可靠", "keep each once: copies feign certainty"),
-            )
+        try:
+            item = load_item(dataset, _parse_line(line, file, number), file=file, line=number)
+            _refuse_copy(item, seen, contents, file, number)
+        except InputError as fault:
+            if spare is None:
+                raise
+            spare(fault)
+            continue
         yield item
+
+
+def _refuse_copy(item: Item, seen: dict[str, int], contents: dict[str, int], file: Path, number: int) -> None:
+    """Refuse an id or a question that an earlier line has; ``seen`` and ``contents`` give their lines."""
+    if item.id in seen:
+        raise InputError(
+            tr(
+                f"条目编号“{item.id}”与第 {seen[item.id]} 行重复",
+                f"item id {item.id!r} is that of line {seen[item.id]}",
+            ),
+            file=file,
+            line=number,
+            field="id",
+            remedy=tr("每个条目用不同的编号", "give every item an id of its own"),
+        )
+    seen[item.id] = number
+    same = contents.setdefault(item.content(), number)
+    if same != number:
+        raise InputError(
+            tr(f"与第 {same} 行是同一道题", f"this is the same question as line {same}"),
+            file=file,
+            line=number,
+            field="question",
+            remedy=tr("每道题只保留一次：重复的题会使结果显得更可靠", "keep each once: copies feign certainty"),
+        )
 
 
 def _parse_line(line: str, file: Path, number: int) -> Any:
@@ -286,6 +306,7 @@ def _toml(source: Source, existing: _BundleToml | None) -> str:
         f"publisher = {_toml_string(meta.publisher)}",
         *(f"{name} = {day}" for name, day in (("issued", meta.issued), ("expires", meta.expires)) if day),
         f"demonstration = {str(meta.demonstration).lower()}",
+        *([] if meta.canary is None else [f'canary = "{meta.canary}"']),
     ]
     datasets = {} if existing is None else dict(existing.datasets)
     datasets |= {name: _DatasetToml(licence=new.licence, source=new.source) for name, new in source.datasets.items()}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlb_offline.cli.bundle_import import import_command
+from mlb_offline.cli.bundle_lint import lint_command
 from mlb_offline.cli.keys import unlock
 from mlb_offline.cli.kit import JsonFlag, PassphraseOption, TrustOption, emit
 from mlb_offline.language import tr
@@ -20,6 +21,7 @@ app = typer.Typer(
     no_args_is_help=True, help=tr("数据包：导入、制作、查看、验证", "bundles: import, build, show, verify")
 )
 app.command("import")(import_command)
+app.command("lint", help=tr("检查源文件夹中的条目", "look for faults in the items of a source folder"))(lint_command)
 
 BundleArgument = Annotated[
     Path, typer.Argument(metavar="F.mlbb", readable=False, help=tr("数据包文件", "the bundle file"))
