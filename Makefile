@@ -24,7 +24,7 @@ MEDIA_MB ?= 4000
 WHEELHOUSE := build/wheelhouse/$(ARCH)
 TINY := build/image/models/mlb-tiny-random.gguf
 
-.PHONY: setup train-setup demo test lint types unit bench lock docs wheelhouse image image-test release llama clean
+.PHONY: setup train-setup demo starter test lint types unit bench lock docs wheelhouse image image-test release llama clean
 
 setup: $(STAMP)
 
@@ -52,6 +52,11 @@ llama:
 
 demo: setup
 	$(VENV)/bin/mlb-offline demo --out demo-out
+
+# The starter bundle, sealed anew from bundles/src/starter (bundles/README.md).
+starter: setup
+	$(VENV)/bin/mlb-offline bundle lint bundles/src/starter --against bundles/src/demo
+	$(PY) -m mlb_offline.demo.starter
 
 test: lint types unit
 

@@ -25,6 +25,7 @@ from mlb_offline.bundle.source import Source, read_source
 from mlb_offline.demo.llama_server import has_extra, llama_server
 from mlb_offline.demo.replies import scripted_replies
 from mlb_offline.demo.scripted import scripted_server
+from mlb_offline.demo.starter import BUNDLE, take_keys
 from mlb_offline.demo.tiny_gguf import NAME, write_tiny_gguf
 from mlb_offline.errors import Exit, InputError, MlbError, UsageError
 from mlb_offline.installation import data_folder
@@ -58,16 +59,18 @@ class Demonstration:
     Args:
         out: the folder; one left by an earlier demonstration is replaced, any other must be empty.
         say: receives each line of what happens.
+        starter: use the starter bundle as it is, instead of sealing the demonstration's own items.
 
     Raises:
         InputError: the data beside the package is missing.
     """
 
-    def __init__(self, out: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, out: Path, say: Callable[[str], None], *, starter: bool = False) -> None:
         self._out = out
         self._say = say
-        self._source = data_folder() / "bundles" / "src" / "demo"
-        self._bundle = out / "demo.mlbb"
+        self._starter = data_folder() / "bundles" if starter else None
+        self._source = data_folder() / "bundles" / ("src/starter" if starter else "src/demo")
+        self._bundle = out / "demo.mlbb" if self._starter is None else self._starter / BUNDLE
         self._keys, self._trust = out / "keys", out / "trust"
 
     def run(self, target: str | None = None, target_config: Path | None = None) -> list[DemoReport]:
@@ -94,11 +97,14 @@ class Demonstration:
             )
         _take_folder(self._out)
         self._make_keys()
-        sign = self._keys / "publisher.key.json"
-        recipient = self._trust / "hospital.recipient.json"
-        self._command(
-            "bundle", "build", self._source, "--sign-key", sign, "--recipient", recipient, "--out", self._bundle
-        )
+        if self._starter is None:
+            sign = self._keys / "publisher.key.json"
+            recipient = self._trust / "hospital.recipient.json"
+            self._command(
+                "bundle", "build", self._source, "--sign-key", sign, "--recipient", recipient, "--out", self._bundle
+            )
+        else:
+            self._command("bundle", "verify", self._bundle, "--trust", self._trust)
         if target is not None:
             folder = self._folder(OWN)
             config = () if target_config is None else ("--target-config", target_config)
@@ -121,7 +127,11 @@ class Demonstration:
     def _make_keys(self) -> None:
         self._say(tr("生成演示密钥（仅供演示，绝不会判定通过）", "making demonstration keys (they can never pass)"))
         self._trust.mkdir()
-        for kind in KeyKind:
+        kinds = set(KeyKind)
+        if self._starter is not None:
+            take_keys(self._starter, self._keys, self._trust)
+            kinds = {KeyKind.REPORT, KeyKind.REVIEWER}
+        for kind in sorted(kinds):
             for file in new_key(kind, self._keys, None, demonstration=True)[1:]:
                 shutil.copy(file, self._trust / file.name)
 

@@ -59,7 +59,8 @@ def _wrong(dataset: Dataset, item: Item) -> Any:
             return next(letter for letter in LETTERS if letter != item.answer)
         case Form.TERMS:
             terms = set(str(item.answer).split("##"))
-            return next(line for line in item.options if not terms & set(line.split("##")))
+            others = (line for line in item.options if line != item.answer)
+            return min(others, key=lambda line: len(terms & set(line.split("##"))))
         case Form.ENTITIES:
             return {dataset.keys[0]: [_NOWHERE]}
         case Form.EVENTS:

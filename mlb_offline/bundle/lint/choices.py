@@ -55,7 +55,7 @@ def guessable(dataset: Dataset, items: Sequence[Item]) -> Iterator[str]:
         return
     chance = sum(1 / len(item.options) for item in items if len(right(item)) == 1) / len(items)
     for name, share in shares(items).items():
-        if share > chance + MARGIN:
+        if share > chance + MARGIN + 1e-9:
             yield tr(
                 f"“{name}”答对 {share:.1%}，随机 {chance:.1%}", f"{name!r} is right in {share:.1%}, chance {chance:.1%}"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,20 +39,20 @@ def foreign_texts(paths: Sequence[Path], progress: Callable[[int, int], None]) -
                 field="--against",
                 remedy=tr("可用：", "known: ") + ", ".join(sorted(_READERS)),
             )
-        try:
-            yield file, (text for text in reader(file) if len(text) >= SHORTEST)
-        except (OSError, ValueError, RecursionError, csv.Error) as error:
-            raise _unreadable(file, error) from None
+        yield file, _read(file, reader)
     progress(len(files), len(files))
 
 
-def _unreadable(file: Path, error: Exception) -> InputError:
-    return InputError(
-        tr(f"无法读取：{error}", f"cannot be read: {error}"),
-        file=file,
-        field="--against",
-        remedy=tr("核对文件内容与后缀", "check that the file is what its name says"),
-    )
+def _read(file: Path, reader: Callable[[Path], Iterator[str]]) -> Iterator[str]:
+    try:
+        yield from (text for text in reader(file) if len(text) >= SHORTEST)
+    except (OSError, ValueError, RecursionError, csv.Error, zipfile.BadZipFile) as error:
+        raise InputError(
+            tr(f"无法读取：{error}", f"cannot be read: {error}"),
+            file=file,
+            field="--against",
+            remedy=tr("核对文件内容与后缀", "check that the file is what its name says"),
+        ) from None
 
 
 def _strings(value: Any) -> Iterator[str]:
