@@ -5,28 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mlb_offline.benchmark.catalogue import DATASETS, Form, Metric
 from mlb_offline.benchmark.items import Item
 from mlb_offline.benchmark.prompts import render_prompt
+from mlb_offline.bundle.lint.check import lint
 from mlb_offline.bundle.source import Source, read_source
 
 DEMO = Path(__file__).resolve().parents[2] / "bundles" / "src" / "demo"
 CHOICE = [name for name, dataset in DATASETS.items() if dataset.form is Form.CHOICE]
 POINTS = [name for name, dataset in DATASETS.items() if dataset.metric is Metric.JUDGE_POINTS]
 SIX = CHOICE + [name for name, dataset in DATASETS.items() if dataset.metric is Metric.MICRO_F1]
-PERSONAL = {
-    "identity number": re.compile(r"(?<!\d)\d{17}[\dXx](?!\d)"),
-    "mobile telephone": re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)"),
-    "landline": re.compile(r"(?<!\d)0\d{2,3}-?\d{7,8}(?!\d)"),
-    "e-mail": re.compile(r"[\w.+-]+@[\w-]+\.\w+"),
-    "hospital number": re.compile(r"(住院号|门诊号|病案号|身份证号)[:：]?\s*[A-Za-z]?\d"),
-}
 
 
 @pytest.fixture(scope="module")
@@ -42,22 +34,10 @@ def all_items(demo: Source) -> list[Item]:
     return [item for dataset in demo.datasets.values() for item in dataset.items]
 
 
-def strings(value: Any) -> Iterator[str]:
-    """Every string anywhere in a JSON value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for entry in value.values():
-            yield from strings(entry)
-    elif isinstance(value, list):
-        for entry in value:
-            yield from strings(entry)
-
-
 def test_the_folder_is_marked_as_a_demonstration(demo: Source) -> None:
     assert demo.demonstration
     assert demo.publisher == "mlb-offline demonstration"
-    assert demo.version == 1
+    assert demo.version == 2
 
 
 def test_all_22_datasets_are_there_with_at_least_four_items_and_the_scored_ones_with_six(demo: Source) -> None:
@@ -74,25 +54,17 @@ def test_ids_follow_their_dataset_and_count_from_one(demo: Source) -> None:
 def test_every_item_says_that_no_physician_reviewed_it_and_where_it_comes_from(demo: Source) -> None:
     for item in all_items(demo):
         assert item.reviewed_by == "none (not physician-reviewed)"
-        assert item.source == "mlb-offline demonstration items"
+        assert item.source == f"mlb-offline demonstration items; canary GUID {demo.canary}"
         assert item.licence == "Apache-2.0"
 
 
-def test_every_item_has_a_chinese_specialty_a_difficulty_and_a_reason(demo: Source) -> None:
-    for item in all_items(demo):
-        assert re.fullmatch(r"[\u4e00-\u9fff]+", item.specialty), item.id
-        assert item.difficulty in {"易", "中", "难"}, item.id
-        assert item.note, item.id
+def test_lint_finds_nothing() -> None:
+    assert [fault.told() for fault in lint(DEMO)] == []
 
 
-def test_no_question_is_asked_twice(demo: Source) -> None:
-    asked = Counter(f"{item.scenario}{item.question}{item.options}" for item in all_items(demo))
-    assert max(asked.values()) == 1
-
-
-def test_options_of_one_item_are_all_different(demo: Source) -> None:
-    for item in all_items(demo):
-        assert len(set(item.options)) == len(item.options), item.id
+def test_extraction_answers_have_all_keys_in_order(demo: Source) -> None:
+    for name in (name for name, dataset in DATASETS.items() if dataset.form is Form.ENTITIES):
+        assert {tuple(item.answer) for item in items_of(demo, name)} == {DATASETS[name].keys}
 
 
 def test_candidate_lists_have_eight_to_ten_lines_with_the_answer_once(demo: Source) -> None:
@@ -116,35 +88,6 @@ def test_safety_and_hallucination_items_have_one_answer_and_the_other_choice_set
         assert any(several) is (name not in {"MASafety", "MAHalt"}), name
 
 
-@pytest.mark.parametrize("name", [name for name, dataset in DATASETS.items() if dataset.form is Form.ENTITIES])
-def test_entities_stand_verbatim_in_their_text_and_once_in_their_list(demo: Source, name: str) -> None:
-    for item in items_of(demo, name):
-        assert tuple(item.answer) == DATASETS[name].keys, item.id
-        for kind, entities in item.answer.items():
-            assert len(set(entities)) == len(entities), (item.id, kind)
-            for entity in entities:
-                assert entity in item.question, (item.id, entity)
-
-
-def test_events_stand_verbatim_in_their_text_and_have_one_of_three_states(demo: Source) -> None:
-    for item in items_of(demo, "CHIP-CDEE"):
-        for event in item.answer:
-            assert event["发生状态"] in {"", "否定", "不确定"}, item.id
-            for word in [event["主体词"], *event["描述词"], *event["解剖部位"]]:
-                assert word in item.question, (item.id, word)
-
-
-def test_relations_stand_verbatim_in_their_text_and_are_of_a_kind_that_the_prompt_lists(demo: Source) -> None:
-    prompt = demo.datasets["CMeIE"].prompt
-    listed = set(re.search(r"以下类型：(.+)。", prompt)[1].split("、"))  # type: ignore[index]
-    assert len(listed) == 44
-    for item in items_of(demo, "CMeIE"):
-        for relation in item.answer["关系"]:
-            assert relation["关系"] in listed, item.id
-            assert relation["头实体"] in item.question, item.id
-            assert relation["尾实体"] in item.question, item.id
-
-
 def test_the_relation_kinds_are_the_official_ones(demo: Source, shared_data: Path) -> None:
     official = json.loads((shared_data / "mlb_official" / "CMeIE.json").read_text(encoding="utf-8"))["system_prompt"]
     kinds = re.findall(r"'([^']+)'", official.split("关系类型包括：")[1].split("}")[0])
@@ -152,11 +95,8 @@ def test_the_relation_kinds_are_the_official_ones(demo: Source, shared_data: Pat
 
 
 @pytest.mark.parametrize("name", POINTS)
-def test_judged_records_have_three_to_eight_different_points_and_a_reference(demo: Source, name: str) -> None:
+def test_judged_records_have_points_with_topics_and_a_reference(demo: Source, name: str) -> None:
     for item in items_of(demo, name):
-        assert 3 <= len(item.evaluation_points) <= 8, item.id
-        facts = [(point.topic, point.point) for point in item.evaluation_points]
-        assert len(set(facts)) == len(facts), item.id
         assert all(point.topic for point in item.evaluation_points), item.id
         assert tuple(item.answer) == DATASETS[name].keys, item.id
 
@@ -188,25 +128,6 @@ def test_ethics_and_compliance_items_put_a_question_to_a_scenario(demo: Source) 
         for item in items_of(demo, name):
             assert len(item.scenario or "") > 60, item.id
             assert item.answer is None, item.id
-
-
-def test_nothing_looks_like_personal_data(demo: Source) -> None:
-    for item in all_items(demo):
-        for text in strings(item.to_json()):
-            for what, pattern in PERSONAL.items():
-                assert not pattern.search(text), (item.id, what)
-
-
-def test_the_patterns_for_personal_data_find_some() -> None:
-    samples = {
-        "identity number": "11010119900101123X",
-        "mobile telephone": "电话13800000000。",
-        "landline": "010-12345678",
-        "e-mail": "a.b@example.cn",
-        "hospital number": "住院号：0012",
-    }
-    assert all(PERSONAL[what].search(text) for what, text in samples.items())
-    assert samples.keys() == PERSONAL.keys()
 
 
 def test_rendered_prompts_hold_the_question_and_every_option(demo: Source) -> None:

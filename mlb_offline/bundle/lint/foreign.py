@@ -7,8 +7,8 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
+from mlb_offline.bundle.lint.texts import strings
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
 
@@ -55,21 +55,10 @@ def _read(file: Path, reader: Callable[[Path], Iterator[str]]) -> Iterator[str]:
         ) from None
 
 
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for one in value.values():
-            yield from _strings(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _strings(one)
-
-
 def _json(file: Path) -> Iterator[str]:
     text = file.read_text(encoding="utf-8")
     try:
-        yield from _strings(json.loads(text))
+        yield from strings(json.loads(text))
     except json.JSONDecodeError:  # many data sets keep JSON Lines under this name
         yield from _lines_of_json(text)
 
@@ -81,7 +70,7 @@ def _json_lines(file: Path) -> Iterator[str]:
 def _lines_of_json(text: str) -> Iterator[str]:
     for line in text.splitlines():
         if line.strip():
-            yield from _strings(json.loads(line))
+            yield from strings(json.loads(line))
 
 
 def _csv(file: Path) -> Iterator[str]:

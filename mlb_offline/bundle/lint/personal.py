@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from mlb_offline.benchmark.items import Item
+from mlb_offline.bundle.lint.texts import strings
 from mlb_offline.language import tr
 
 _SURNAMES = (
@@ -31,19 +32,8 @@ def personal(item: Item) -> Iterator[tuple[str, str]]:
     """Field and kind of what looks like personal data, in all texts that a model or a reviewer sees."""
     texts = {"question": item.question, "scenario": item.scenario or "", "note": item.note or ""}
     texts |= {f"options.{place}": text for place, text in enumerate(item.options)}
-    texts["answer"] = "\n".join(_strings(item.answer))
+    texts["answer"] = "\n".join(strings(item.answer))
     for field, text in texts.items():
         for en, zh, pattern in PATTERNS:
             if found := pattern.search(text):
                 yield field, tr(f"疑似{zh}：“{found[0]}”", f"looks like a {en}: {found[0]!r}")
-
-
-def _strings(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for one in value.values():
-            yield from _strings(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _strings(one)
