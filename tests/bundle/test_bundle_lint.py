@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mlb_offline.benchmark.catalogue import DATASETS
 from mlb_offline.benchmark.specialties import SPECIALTIES
 from mlb_offline.bundle.lint.check import lint
 from mlb_offline.bundle.lint.choices import chi_square_tail, right, shares
@@ -259,6 +260,16 @@ def test_a_foreign_file_that_cannot_be_read_is_bad_input(tmp_path: Path, name: s
     assert (caught.value.file, caught.value.field) == (str(tmp_path / name), "--against")
 
 
+def test_options_that_are_letters_or_many_are_read_as_the_dataset_has_them(tmp_path: Path) -> None:
+    sets = clean()
+    sets["CMExam"].append(item(30, question="万能供血者是哪一型？", options=["A", "B", "AB", "O"], answer="D"))
+    lines = [f"标准词{number}" for number in range(60)]
+    sets["CHIP-CDN"] = [item(n, question=WORDS[n % 16] + str(n), options=lines, answer=lines[n * 2]) for n in range(25)]
+    source = write(tmp_path / "src", sets)
+    assert lint(source) == []
+    assert right(DATASETS["CMExam"], read_source(source).datasets["CMExam"].items[-1]) == {3}
+
+
 def exit_of(words: list[str]) -> int:
     with pytest.raises(SystemExit) as ended:
         main([*words, "--lang", "en"])
@@ -312,19 +323,20 @@ def test_the_starter_bundle_has_forty_items_a_dataset_and_fifty_specialties() ->
 @pytest.mark.parametrize("name", ["CMExam", "MAExam", "MAKnowledge", "MAGuidance", "MAReport", "MAMedication"])
 def test_a_quarter_to_two_fifths_of_the_starters_choices_have_several_right(name: str) -> None:
     items = read_source(STARTER).datasets[name].items
-    assert 0.25 <= sum(len(right(one)) > 1 for one in items) / len(items) <= 0.4
+    assert 0.25 <= sum(len(right(DATASETS[name], one)) > 1 for one in items) / len(items) <= 0.4
 
 
 @pytest.mark.parametrize("name", ["MASafety", "MAHalt"])
 def test_sets_with_one_right_option_have_no_other_items(name: str) -> None:
-    assert {len(right(one)) for one in read_source(STARTER).datasets[name].items} == {1}
+    assert {len(right(DATASETS[name], one)) for one in read_source(STARTER).datasets[name].items} == {1}
 
 
 def test_no_strategy_without_knowledge_gains_five_points_over_chance_on_the_starter() -> None:
     for name, content in read_source(STARTER).datasets.items():
         if content.dataset.form in {"choice", "terms"}:
-            chance = sum(1 / len(one.options) for one in content.items if len(right(one)) == 1) / len(content.items)
-            best = max(shares(content.items).items(), key=lambda one: one[1])
+            single = [one for one in content.items if len(right(content.dataset, one)) == 1]
+            chance = sum(1 / len(one.options) for one in single) / len(content.items)
+            best = max(shares(content.dataset, content.items).items(), key=lambda one: one[1])
             assert best[1] <= chance + 0.05 + 1e-9, (name, best, chance)
 
 

@@ -1,4 +1,4 @@
-"""The calibration set: enough labelled criteria of every family, on starter items, and nothing of it seen in training."""
+"""The calibration set: enough labelled criteria of every family, on starter items, nothing of it seen in training."""
 
 from __future__ import annotations
 

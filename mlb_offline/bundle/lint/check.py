@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 
 from mlb_offline.benchmark.catalogue import Dataset, Form
@@ -11,8 +10,8 @@ from mlb_offline.benchmark.items import Item
 from mlb_offline.bundle.lint import annotations as quotes
 from mlb_offline.bundle.lint import choices, items
 from mlb_offline.bundle.lint.fault import RULES, Fault
-from mlb_offline.bundle.lint.foreign import foreign_texts
-from mlb_offline.bundle.lint.likeness import Likeness
+from mlb_offline.bundle.lint.foreign import foreign_files, texts_of
+from mlb_offline.bundle.lint.likeness import Likeness, grams
 from mlb_offline.bundle.lint.personal import personal
 from mlb_offline.bundle.source import BUNDLE_TOML, Source, SourceDataset, read_source
 from mlb_offline.errors import InputError
@@ -46,23 +45,26 @@ def lint(folder: Path, against: Sequence[Path] = (), *, progress: Progress = lam
 
 def _schema(fault: InputError) -> Fault:
     name = Path(fault.file or BUNDLE_TOML).stem
-    return Fault("schema", name, fault.line, fault.field or "", fault.message)
+    return Fault("schema", name, fault.line, fault.field or "", f"{fault.message} ({fault.remedy})")
 
 
 def _of_items(source: Source) -> Iterator[Fault]:
     for name, content in source.datasets.items():
+        task = grams(content.prompt)
         for line, item in enumerate(content.items, start=1):
-            for rule, found in _rules(source, content, item):
+            for rule, found in _rules(source, content, item, task):
                 yield from (Fault(rule, name, line, field, message) for field, message in found)
 
 
-def _rules(source: Source, content: SourceDataset, item: Item) -> Iterator[tuple[str, items.Found]]:
+def _rules(
+    source: Source, content: SourceDataset, item: Item, task: frozenset[str]
+) -> Iterator[tuple[str, items.Found]]:
     dataset = content.dataset
     yield "incomplete", items.incomplete(dataset, item)
     yield "specialty", items.specialty(dataset, item)
     yield "canary", items.canary(item, source.canary)
     yield "options", items.options(dataset, item)
-    yield "points", items.points(dataset, item, content.prompt)
+    yield "points", items.points(dataset, item, task)
     yield "verbatim", quotes.verbatim(dataset, item)
     yield "nested", quotes.nested(dataset, item)
     yield "values", quotes.values(dataset, item, content.prompt)
@@ -87,17 +89,27 @@ def _of_texts(source: Source, against: Sequence[Path], progress: Progress) -> It
         (name, line, *_), (before, at, *_) = every[number], every[other]
         message = tr(f"与 {before}.jsonl 第 {at} 行相似（{share:.0%}）", f"like {before}.jsonl:{at} ({share:.0%})")
         yield Fault("alike", name, line, "question", message)
+    files = foreign_files(against)
+    # Question and options, and the question alone: others may keep them apart, or have other options.
+    forms = [likeness, Likeness([_question(item) for *_, item in every])]
     seen: set[int] = set()
-    for file, texts in foreign_texts(against, progress):
-        for number, _, share in likeness.copied(texts):
+    for done, file in enumerate(files):
+        progress(done, len(files))
+        texts = list(texts_of(file))
+        for number, _, share in (hit for form in forms for hit in form.copied(texts)):
             name, line, *_ = every[number]
             if number not in seen:
                 message = tr(f"{share:.0%} 的文字见于 {file.name}", f"{share:.0%} of its text stands in {file.name}")
                 yield Fault("copied", name, line, "question", message)
             seen.add(number)
+    progress(len(files), len(files))
+
+
+def _question(item: Item) -> str:
+    return "\n".join([item.scenario or "", item.question])
 
 
 def _text(dataset: Dataset, item: Item) -> str:
     """What makes an item this item. Candidate lines of CHIP-CDN are ICD names, which many items share."""
     shown: Iterable[str] = item.options if dataset.form is Form.CHOICE else ()
-    return "\n".join(chain([item.scenario or "", item.question], shown))
+    return "\n".join([_question(item), *shown])

@@ -21,9 +21,9 @@ MARGIN = 0.05
 Strategy = Callable[[Item], frozenset[int]]
 
 
-def right(item: Item) -> frozenset[int]:
-    """The places of the right options."""
-    if item.answer in item.options:  # CHIP-CDN: a candidate line
+def right(dataset: Dataset, item: Item) -> frozenset[int]:
+    """The places of the right options, from 0."""
+    if dataset.form is Form.TERMS:
         return frozenset([item.options.index(item.answer)])
     return frozenset(LETTERS.index(letter) for letter in item.answer.split(","))
 
@@ -33,12 +33,12 @@ def letters(dataset: Dataset, items: Sequence[Item]) -> Iterator[str]:
     if dataset.form is not Form.CHOICE:
         return
     for several in (False, True):
-        some = [item for item in items if (len(right(item)) > 1) == several]
+        some = [item for item in items if (len(right(dataset, item)) > 1) == several]
         expected, seen = Counter[int](), Counter[int]()
         for item in some:
-            seen.update(right(item))
+            seen.update(right(dataset, item))
             for place in range(len(item.options)):
-                expected[place] += len(right(item)) / len(item.options)  # type: ignore[assignment]
+                expected[place] += len(right(dataset, item)) / len(item.options)  # type: ignore[assignment]
         usual = [place for place in expected if expected[place] >= LEAST_EXPECTED]
         if len(usual) < 2:
             continue
@@ -53,18 +53,18 @@ def guessable(dataset: Dataset, items: Sequence[Item]) -> Iterator[str]:
     """No strategy without knowledge is right more often than one letter drawn at random, plus five points."""
     if dataset.form not in {Form.CHOICE, Form.TERMS} or len(items) < FEWEST:
         return
-    chance = sum(1 / len(item.options) for item in items if len(right(item)) == 1) / len(items)
-    for name, share in shares(items).items():
+    chance = sum(1 / len(item.options) for item in items if len(right(dataset, item)) == 1) / len(items)
+    for name, share in shares(dataset, items).items():
         if share > chance + MARGIN + 1e-9:
             yield tr(
                 f"“{name}”答对 {share:.1%}，随机 {chance:.1%}", f"{name!r} is right in {share:.1%}, chance {chance:.1%}"
             )
 
 
-def shares(items: Sequence[Item]) -> dict[str, float]:
+def shares(dataset: Dataset, items: Sequence[Item]) -> dict[str, float]:
     """How often each strategy is right, 0 to 1."""
     return {
-        name: sum(strategy(item) == right(item) for item in items) / len(items)
+        name: sum(strategy(item) == right(dataset, item) for item in items) / len(items)
         for name, strategy in strategies(items).items()
     }
 
@@ -72,7 +72,7 @@ def shares(items: Sequence[Item]) -> dict[str, float]:
 def strategies(items: Sequence[Item]) -> Mapping[str, Strategy]:
     """What a model that knows nothing could do, by name."""
     most = max(len(item.options) for item in items)
-    found: dict[str, Strategy] = {f"always {LETTERS[place]}": _always(place) for place in range(most)}
+    found: dict[str, Strategy] = {f"always option {place + 1}": _always(place) for place in range(most)}
     found["longest option"] = lambda item: _first(item, key=lambda text: -len(text))
     found["shortest option"] = lambda item: _first(item, key=len)
     found["all options"] = lambda item: frozenset(range(len(item.options)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from mlb_offline.benchmark.catalogue import DIMENSIONS
+from mlb_offline.benchmark.catalogue import DIMENSIONS, Form
 from mlb_offline.benchmark.specialties import SPECIALTIES
 from mlb_offline.bundle.lint.choices import right
 from mlb_offline.bundle.lint.items import DIFFICULTIES
@@ -29,17 +29,14 @@ def counts(source: Source) -> dict[str, Any]:
 
 def _of(content: SourceDataset) -> dict[str, Any]:
     lengths = sorted(len(item.scenario or "") + len(item.question) for item in content.items)
+    lettered = content.dataset.form is Form.CHOICE
     return {
         "items": len(content.items),
-        "several_right": sum(len(right(item)) > 1 for item in content.items) if _lettered(content) else 0,
+        "several_right": sum(len(right(content.dataset, item)) > 1 for item in content.items) if lettered else 0,
         "specialties": len({item.specialty for item in content.items}),
         "characters": lengths[len(lengths) // 2] if lengths else 0,
         "difficulty": {name: sum(item.difficulty == name for item in content.items) for name in DIFFICULTIES},
     }
-
-
-def _lettered(content: SourceDataset) -> bool:
-    return content.dataset.form == "choice"
 
 
 def markdown(source: Source) -> str:

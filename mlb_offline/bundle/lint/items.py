@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from uuid import UUID
@@ -10,6 +11,7 @@ from mlb_offline.benchmark.catalogue import Dataset, Form, Metric
 from mlb_offline.benchmark.items import Item
 from mlb_offline.benchmark.specialties import SPECIALTIES
 from mlb_offline.bundle.lint.likeness import grams
+from mlb_offline.bundle.lint.texts import strings
 from mlb_offline.language import tr
 
 Found = Iterator[tuple[str, str]]
@@ -19,8 +21,6 @@ POINTS = range(3, 9)
 """Evaluation points of an item that is judged by them."""
 LONGEST_POINT = 60
 """Characters; a longer one is rarely one fact."""
-DIAGNOSIS = "诊断"
-"""The topic of points that name the diagnosis, which the record must not give away."""
 
 
 def incomplete(dataset: Dataset, item: Item) -> Found:
@@ -34,6 +34,8 @@ def incomplete(dataset: Dataset, item: Item) -> Found:
             "evaluation_points",
             tr(f"有 {len(item.evaluation_points)} 个，应为 3–8 个", f"{len(item.evaluation_points)}, should be 3 to 8"),
         )
+    if dataset.metric is Metric.MICRO_F1 and not any(strings(item.answer)):
+        yield "answer", tr("没有任何可得分的内容", "holds nothing that could be scored")
     if dataset.metric is Metric.JUDGE_ETHICS and not (item.scenario or "").strip():
         yield "scenario", tr("没有情境", "there is none")
 
@@ -48,13 +50,21 @@ def specialty(_dataset: Dataset, item: Item) -> Found:
 
 
 def options(dataset: Dataset, item: Item) -> Found:
-    """No two options are the same; the wide and the narrow form of a character count as one."""
+    """No two options are the same, and none is empty: width, white space, what nobody sees and a last stop aside."""
     seen: dict[str, int] = {}
     for place, option in enumerate(item.options):
-        spelled = "".join(unicodedata.normalize("NFKC", option).split()).casefold()
-        if spelled in seen and dataset.form in {Form.CHOICE, Form.TERMS}:
+        spelled = plain(option).rstrip("。.；;")
+        if not spelled:
+            yield f"options.{place}", tr("看上去是空的", "looks empty")
+        elif spelled in seen and dataset.form in {Form.CHOICE, Form.TERMS}:
             yield f"options.{place}", tr(f"与第 {seen[spelled] + 1} 项相同", f"is option {seen[spelled] + 1} again")
         seen.setdefault(spelled, place)
+
+
+def plain(text: str) -> str:
+    """A text in NFKC, without white space, case and characters that nobody sees (Cf, and the Hangul fillers)."""
+    spelled = "".join(unicodedata.normalize("NFKC", text).split()).casefold()
+    return "".join(one for one in spelled if unicodedata.category(one) != "Cf" and one not in "\u1160\u3164\uffa0")
 
 
 def canary(item: Item, wanted: UUID | None) -> Found:
@@ -63,28 +73,41 @@ def canary(item: Item, wanted: UUID | None) -> Found:
         yield "source", tr(f"没有写明金丝雀标识 {wanted}", f"does not name the canary {wanted}")
 
 
-def points(_dataset: Dataset, item: Item, prompt: str) -> Found:
+def points(dataset: Dataset, item: Item, task: frozenset[str]) -> Found:
     """A point is one fact, none stands twice, and none is met by repeating what the model was told to do.
 
     The record under a diagnosis must not name it. What else a record says may be a point: to find it is the task.
+
+    Args:
+        dataset: the item's.
+        item: with its points.
+        task: the runs (``likeness.grams``) of the dataset's prompt.
     """
-    task = _task(item, prompt)
+    head, line, _ = item.question.partition("\n")
+    told = task | (grams(head) if line else frozenset())
     seen: set[tuple[str, str]] = set()
     for place, one in enumerate(item.evaluation_points):
-        field = f"evaluation_points.{place}"
-        if (one.topic, one.point) in seen:
+        field, spelled = f"evaluation_points.{place}", (plain(one.topic), plain(one.point))
+        if spelled in seen:
             yield field, tr("重复", "stands twice")
-        seen.add((one.topic, one.point))
+        seen.add(spelled)
         if len(one.point) > LONGEST_POINT or "；" in one.point or ";" in one.point:
             yield field, tr("不止一个事实", "more than one fact")
-        own = grams(one.point)
-        if len(one.point) > 4 and own <= task:
+        if len(one.point) > 4 and grams(one.point) <= told:
             yield field, tr("题目要求中已写明", "the task itself says it")
-        if one.topic == DIAGNOSIS and len(one.point) > 2 and one.point in item.question:
+        if _DIAGNOSIS.search(one.topic) and _named(one.point, item):
             yield field, tr("病历中已写出该诊断", "the record names this diagnosis")
+    principal = item.answer.get("诊断") if dataset.id == "MADiagnosis" and isinstance(item.answer, dict) else None
+    if isinstance(principal, str) and _named(principal, item):
+        yield "answer.诊断", tr("病历中已写出该诊断", "the record names this diagnosis")
 
 
-def _task(item: Item, prompt: str) -> frozenset[str]:
-    """What a model is told to do: the prompt, and the line of the question before the record."""
-    head, line, _ = item.question.partition("\n")
-    return grams(prompt) | (grams(head) if line else frozenset())
+_DIAGNOSIS = re.compile(r"诊断(?:名称)?$")
+"""Topics of points that name a diagnosis; 诊断依据 and 鉴别诊断依据 are none."""
+_FIRST = re.compile(r"[（(；;，,、]")
+
+
+def _named(diagnosis: str, item: Item) -> bool:
+    """Whether the record says a diagnosis, as far as its first bracket or stop."""
+    name = plain(_FIRST.split(diagnosis)[0])
+    return len(name) > 2 and name in plain(item.question)
