@@ -62,7 +62,7 @@ _NEVER = re.compile(
 
 
 def signs(answer: str) -> tuple[str, ...]:
-    """The codes of all that speaks to a judge in an answer, sorted, each once; empty for an ordinary one.
+    """The codes of all that speaks to a judge in an answer, of ``panel.SIGNS``, sorted; empty for an ordinary one.
 
     Any text will do; the time is linear in its length.
     """

@@ -14,7 +14,7 @@ from mlb_offline.judge.annotation import Criterion
 from mlb_offline.judge.installed import InstalledJudge, known_judges
 from mlb_offline.judge.manifest import JudgeRecord, Manifest, check_judge, measured_model, open_manifest
 from mlb_offline.judge.manipulation import signs
-from mlb_offline.judge.panel import Opinions, kept
+from mlb_offline.judge.panel import FAILED, Opinions, kept
 from mlb_offline.judge.prompt import Prompt, shipped_prompt
 from mlb_offline.judge.protocol import names_of
 from mlb_offline.judge.rendering import VERSION
@@ -29,8 +29,6 @@ MOST = 2
 
 REASONING = " +reasons"
 """Behind the version of what a judge is asked: it is let reason first."""
-FAILED = "judge-failed"
-"""Why an answer was set aside: a judge failed at it, and not at ``PROBE``."""
 FAILURES = (RuntimeError, MemoryError, ValueError)
 PROBE = Criterion("probe", "probe", "points", "MADiagnosis", "point", "诊断", "肺炎", "", "诊断：肺炎", label=True)
 LARGEST_SMALL = 2

@@ -17,6 +17,23 @@ _MARKS = {("agreed", True): "y", ("agreed", False): "n", ("disputed", None): "d"
 HALF = 0.5
 """是 is said at this probability and above."""
 
+SIGNS = (
+    "claim",
+    "control-token",
+    "fence",
+    "hidden",
+    "instruction",
+    "length",
+    "listing",
+    "repetition",
+    "verdict",
+)
+"""Codes of all that speaks to a judge in an answer (``judge.manipulation``, docs/judge.md)."""
+FAILED = "judge-failed"
+"""Why an answer was set aside: a judge failed at it, but can judge another. It has no sign then."""
+ASIDE = tuple(sorted((*SIGNS, FAILED)))
+"""All reasons why an answer is set aside: no judge's verdict on it counts."""
+
 
 def kept(said: Sequence[float | None]) -> tuple[float | None, ...]:
     """Probabilities as a run keeps them, to six decimals."""
@@ -58,11 +75,11 @@ class Opinions:
     Attributes:
         names: of its criteria, none twice: ``001`` … for evaluation points, ``safe``, or ``r1`` … ``q4``.
         said: for each judge the probability of 是 for each criterion, None where it abstained.
-        signs: of manipulation that the answer has (``judge.manipulation``); with any, no judge was asked.
+        signs: why it was set aside, of ``ASIDE``, sorted, each once; with any, every judge abstains.
 
     Raises:
-        ValueError: no criterion, no judge, a name twice, probabilities that are none or of another number, or a
-            verdict on an answer with signs.
+        ValueError: no criterion, no judge, a name twice, probabilities that are none or of another number, signs that
+            are none, or a verdict on an answer with signs.
     """
 
     names: tuple[str, ...]
@@ -74,12 +91,13 @@ class Opinions:
         fits = all(len(row) == len(self.names) for row in self.said)
         known = all(value is None or 0 <= value <= 1 for row in self.said for value in row)
         aside = not self.signs or all(value is None for row in self.said for value in row)
-        if not (whole and fits and known and aside):
+        told = list(self.signs) == sorted(set(self.signs).intersection(ASIDE))
+        if not (whole and fits and known and aside and told):
             raise ValueError("no opinions on an answer")
 
     @classmethod
     def set_aside(cls, names: tuple[str, ...], judges: int, signs: tuple[str, ...]) -> Opinions:
-        """Those on an answer with signs of manipulation: every judge abstains, and a physician decides."""
+        """Those on an answer that is set aside: every judge abstains, and a physician decides."""
         return cls(names, ((None,) * len(names),) * judges, signs)
 
     def findings(self, settled: Mapping[str, bool] | None = None) -> tuple[Finding, ...]:

@@ -267,6 +267,8 @@ class Sample(Strict):
         criteria: of a judged dataset, criteria by what the judges make of them; all keys of ``MARKS``. Else none.
         said: of a judged dataset, for each question that its criteria ask, rows (criteria to which both judges said
             是, criteria judged, items), each summed over an item's repeats. Sorted, no row twice. Else none.
+        aside: of a judged dataset, answers that were put to no judge: ``any``, and by reason all keys of
+            ``judge.panel.ASIDE``; an answer may have several. Else none.
         audit: of a judged dataset of which a sample was drawn for a physician.
     """
 
@@ -278,6 +280,7 @@ class Sample(Strict):
     histogram: Annotated[list[Row], Field(max_length=MAX_ITEMS)]
     criteria: dict[str, Count]
     said: dict[Question, Annotated[list[Row], Field(max_length=MAX_ITEMS)]]
+    aside: dict[str, Count]
     audit: Audit | None
 
 

@@ -163,6 +163,7 @@ def counted(sample: Sample, share: float | None) -> DatasetSample:
         histogram=tuple(tuple(row) for row in sample.histogram),
         criteria=sample.criteria,
         said={question: tuple(map(tuple, rows)) for question, rows in sample.said.items()},
+        aside=sample.aside,
         audit=None if sample.audit is None or share is None else _audit(sample.audit, share),
     )
 
@@ -183,6 +184,7 @@ def as_sample(sample: DatasetSample) -> Sample:
         histogram=[list(row) for row in sample.histogram],
         criteria=dict(sample.criteria),
         said={question: [list(row) for row in rows] for question, rows in sample.said.items()},
+        aside=dict(sample.aside),
         audit=None
         if sample.audit is None
         else Audit(

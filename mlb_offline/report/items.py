@@ -15,6 +15,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from mlb_offline.benchmark.catalogue import DATASETS, Metric
 from mlb_offline.configuration import explain
 from mlb_offline.errors import InputError
+from mlb_offline.judge.panel import ASIDE
 from mlb_offline.language import tr
 from mlb_offline.policy.model import Policy
 from mlb_offline.report import canonical
@@ -38,7 +39,7 @@ _SCORED: dict[Metric, frozenset[Outcome]] = {
 _JUDGED = frozenset({Outcome.JUDGED, Outcome.UNJUDGED})
 _ABSENT = frozenset({Outcome.UNREADABLE, Outcome.FAILED, Outcome.MISSING})
 _UNITS = frozenset({"tp", "fp", "fn"})
-_MARKS = frozenset({"judges", "physicians"})
+_MARKS = frozenset({"judges", "physicians", "signs"})
 
 
 class Header(Strict):
@@ -51,7 +52,8 @@ class Header(Strict):
 
 class Record(Strict):
     """One answer; ``tp``, ``fp``, ``fn`` stand in it for micro-F1 datasets only, marks (``scoring.judged``) for answers
-    that were judged only, and ``physicians`` of those only where one has looked at it."""
+    that were judged only, and of those ``physicians`` only where one has looked at it, and ``signs``
+    (``judge.panel.ASIDE``) only where it was set aside."""
 
     dataset: str
     item: str
@@ -63,6 +65,7 @@ class Record(Strict):
     fn: Count = 0
     judges: Annotated[str, StringConstraints(pattern=r"^[ynda]{1,1000}\z")] = ""
     physicians: Annotated[str, StringConstraints(pattern=r"^[yn?-]{1,1000}\z")] = ""
+    signs: Annotated[list[str], Field(min_length=1, default_factory=list)]
 
     @model_validator(mode="after")
     def _fits_the_dataset(self) -> Self:
@@ -83,6 +86,12 @@ class Record(Strict):
             raise ValueError(tr("该数据集的判据不是这么多", "the dataset has another number of criteria"))
         if self.physicians and len(self.physicians) != len(self.judges):
             raise ValueError(tr("医生的标记与裁判的不等长", "physicians' and judges' marks differ in number"))
+        if self.signs != sorted(set(self.signs).intersection(ASIDE)):
+            raise ValueError(tr("未交裁判的原因有误", "reasons for being set aside that are none"))
+        if self.signs and self.judges.strip("a"):
+            raise ValueError(
+                tr("未交裁判的回答有裁判的评判", "a verdict of the judges on an answer that was set aside")
+            )
         return self
 
 
@@ -109,8 +118,8 @@ def pack(results: RunResults) -> tuple[bytes, int]:
     return zstandard.ZstdCompressor(level=LEVEL).compress(plain), len(ordered)
 
 
-def _record(outcome: ItemOutcome) -> dict[str, str | int]:
-    record: dict[str, str | int] = {
+def _record(outcome: ItemOutcome) -> dict[str, str | int | list[str]]:
+    record: dict[str, str | int | list[str]] = {
         "dataset": outcome.dataset,
         "item": outcome.item,
         "digest": outcome.digest,
@@ -123,6 +132,8 @@ def _record(outcome: ItemOutcome) -> dict[str, str | int]:
         record["judges"] = outcome.judges
         if outcome.physicians.strip("-"):
             record["physicians"] = outcome.physicians
+        if outcome.signs:
+            record["signs"] = list(outcome.signs)
     return record
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlb_offline.benchmark.catalogue import Metric
+from mlb_offline.judge.panel import ASIDE, FAILED, SIGNS
 from mlb_offline.report.canonical import refuse
 from mlb_offline.report.data import ReportData, Sample
 from mlb_offline.scoring.judged import QUESTIONS
@@ -25,6 +26,7 @@ def judged_facts_agree(data: ReportData, file: str | Path) -> None:
         TrustError: a claim does not hold.
     """
     said_fits_the_marks(data, file)
+    answers_set_aside_are_open(data, file)
     calibration_is_of_the_judges(data, file)
 
 
@@ -57,6 +59,37 @@ def _said_fits(sample: Sample, repeats: int) -> bool:
     every = [row for rows in sample.said.values() for row in rows]
     yes, criteria = (sum(row[place] * row[-1] for row in every) for place in (0, 1))
     return (yes, criteria) == (sample.criteria.get("y", 0), sum(sample.criteria.values()))
+
+
+def answers_set_aside_are_open(data: ReportData, file: str | Path) -> None:
+    """Answers are set aside for known reasons, no more than were judged, and nothing is agreed on in any of them."""
+    for sample in data.samples:
+        if not _aside_fits(sample):
+            refuse(
+                f"报告自相矛盾：{sample.dataset} 未交裁判的回答数与判据计数不符",
+                f"the report contradicts itself: {sample.dataset}: the answers set aside are not what is counted of"
+                " criteria",
+                file,
+                "data.samples",
+            )
+
+
+def _aside_fits(sample: Sample) -> bool:
+    aside = sample.aside
+    if sample.metric not in CRITERIA:
+        return not aside
+    if aside.keys() != {"any", *ASIDE}:
+        return False
+    least, most = CRITERIA[sample.metric]
+    signs = [aside[code] for code in SIGNS]
+    judged, abstained = sample.tally["judged"], sample.criteria["a"]
+    fewest, largest = aside[FAILED] + max(signs), aside[FAILED] + sum(signs)
+    others = sum(sample.criteria.values()) - abstained
+    return (
+        fewest <= aside["any"] <= largest
+        and aside["any"] * least <= abstained
+        and others <= (judged - aside["any"]) * most
+    )
 
 
 def calibration_is_of_the_judges(data: ReportData, file: str | Path) -> None:

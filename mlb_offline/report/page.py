@@ -215,6 +215,7 @@ def _views(data: ReportData) -> dict[str, Any]:
         "totals": {key: sum(sample.tally[key] for sample in data.samples) for key in TALLY},
         "tally_keys": TALLY,
         "judged": [sample for sample in data.samples if DATASETS[sample.dataset].metric.judged],
+        "aside": [sample for sample in data.samples if sample.aside.get("any")],
         "audits": [sample for sample in data.samples if sample.audit is not None],
         "spans": any(score.figure is not None and score.figure.most is not None for score in data.findings.datasets),
         "possible": _POSSIBLE,

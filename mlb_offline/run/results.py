@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,11 @@ class ItemOutcome:
     def judges(self) -> str:
         """What the judges make of each criterion, as marks; empty unless ``judged``."""
         return "" if self.opinions is None else self.opinions.marks
+
+    @property
+    def signs(self) -> Sequence[str]:
+        """Why it was set aside (``judge.panel.ASIDE``); empty where it was not."""
+        return () if self.opinions is None else self.opinions.signs
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from mlb_offline.benchmark.catalogue import Dataset, Metric
 from mlb_offline.errors import InputError
+from mlb_offline.judge.panel import ASIDE
 from mlb_offline.language import tr
 from mlb_offline.scoring.judged import QUESTIONS, SCALE, EthicsWeights, Question, Range, score_range, verdicts_of
 from mlb_offline.scoring.outcome import Outcome
@@ -66,6 +67,11 @@ class Answer(Protocol):
     @property
     def physicians(self) -> str:
         """What a physician does; empty where none has looked at it."""
+        ...
+
+    @property
+    def signs(self) -> Sequence[str]:
+        """Why it was put to no judge (``judge.panel.ASIDE``); empty where it was not set aside."""
         ...
 
 
@@ -124,6 +130,8 @@ class DatasetSample:
         criteria: of a judged dataset, how many criteria bear each mark of the judges; empty elsewhere.
         said: of a judged dataset, for each question that its criteria ask, sorted rows (criteria to which both judges
             said 是, criteria judged, items), each summed over an item's repeats, none twice; empty elsewhere.
+        aside: of a judged dataset, answers that were set aside, ``any`` and by reason (``judge.panel.ASIDE``), of which
+            an answer may have several; empty elsewhere.
 
     Raises:
         InputError: counts are negative, unsorted or contradict each other.
@@ -138,6 +146,7 @@ class DatasetSample:
     audit: Audit | None = None
     criteria: Mapping[str, int] = field(default_factory=dict)
     said: Mapping[Question, tuple[Row, ...]] = field(default_factory=dict)
+    aside: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -201,6 +210,7 @@ def sample_of(
             question: _counted(_said(group, place) for group in by_item.values())
             for question, place in QUESTIONS.get(dataset.metric, {}).items()
         },
+        aside=_aside(every) if dataset.metric.judged else {},
     )
 
 
@@ -220,6 +230,11 @@ def _said(answers: Iterable[Answer], place: slice) -> Row:
     """Criteria of one question over an item's answers: to which both judges said 是, and all that were judged."""
     marks = "".join(answer.judges[place] for answer in answers)
     return marks.count("y"), len(marks)
+
+
+def _aside(answers: Sequence[Answer]) -> dict[str, int]:
+    reasons = Counter(reason for answer in answers for reason in answer.signs)
+    return {"any": sum(bool(answer.signs) for answer in answers), **{reason: reasons[reason] for reason in ASIDE}}
 
 
 def _range(metric: Metric, answer: Answer, weights: EthicsWeights | None, physicians: str) -> Range:

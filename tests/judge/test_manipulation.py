@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlb_offline.judge import manipulation
 from mlb_offline.judge.annotation import Criterion
 from mlb_offline.judge.calibration import calibrate
 from mlb_offline.judge.lexicon import embedded
 from mlb_offline.judge.manifest import JudgeRecord
 from mlb_offline.judge.manipulation import LONGEST, MOST_CONCEPTS, MOST_DISEASES, signs
 from mlb_offline.judge.opening import OpenedJudge, Panel
-from mlb_offline.judge.panel import Opinions
+from mlb_offline.judge.panel import FAILED, SIGNS, Opinions
+from mlb_offline.judge.steering import WORDINGS
+from mlb_offline.report.page import wording
 
 HONEST = "患者为青年男性，转移性右下腹痛14小时，考虑急性阑尾炎，建议完善腹部超声。"
 DIAGNOSIS = {"诊断": "急性阑尾炎", "诊断依据": ["转移性右下腹痛14小时", "麦氏点压痛、反跳痛阳性", "白细胞15.6×10^9/L"]}
@@ -251,6 +256,22 @@ def test_signs_are_kept_with_the_opinions_and_older_records_have_none() -> None:
 def test_a_verdict_on_an_answer_with_signs_is_refused() -> None:
     with pytest.raises(ValueError, match="no opinions"):
         Opinions(("safe",), ((0.9,),), ("verdict",))
+
+
+@pytest.mark.parametrize("told", [("nonsense",), ("verdict", "claim"), ("claim", "claim")])
+def test_signs_are_known_and_in_order(told: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="no opinions"):
+        Opinions.set_aside(("safe",), 2, told)
+
+
+def test_the_codes_are_those_that_are_found_and_documented() -> None:
+    """In the order in which both tables tell of them, and the report's wording too."""
+    rows = (Path(__file__).parents[2] / "docs" / "judge.md").read_text().partition("| code |")[2]
+    told = re.findall(r"^\| `([a-z-]+)` \|", rows.partition("\n\n")[0], re.MULTILINE)
+    assert re.findall(r"^``([a-z-]+)`` ", manipulation.__doc__ or "", re.MULTILINE) == told
+    assert list(wording("v1")["aside"]) == [*told, FAILED]
+    assert tuple(sorted(told)) == SIGNS
+    assert {rule.code for rule in WORDINGS} < set(SIGNS)
 
 
 def test_calibration_sets_them_aside_for_the_panel_but_not_for_a_judge_alone() -> None:

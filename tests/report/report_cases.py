@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,26 @@ def opinions_of(metric: Metric, turn: int) -> Opinions:
         said.append((a, None if pattern == 3 else 1 - a if pattern in {5, 11} else a))
     return Opinions(chosen, tuple(zip(*said, strict=True)))
 
+
+REASONS = (("verdict",), ("instruction", "verdict"), ("length", "repetition"), ("judge-failed",))
+
+
+def set_aside(results: RunResults, places: Mapping[str, Sequence[int]]) -> RunResults:
+    """A run of which the judged answers at these places of a dataset were set aside, for ``REASONS`` in turn."""
+    found = {name: [one for one in results.outcomes if one.dataset == name and one.opinions] for name in places}
+    chosen = {(name, found[name][place].item, found[name][place].repeat) for name in places for place in places[name]}
+    reasons = cycle(REASONS)
+    outcomes = [
+        replace(one, opinions=Opinions.set_aside(one.opinions.names, 2, next(reasons)))
+        if one.opinions is not None and (one.dataset, one.item, one.repeat) in chosen
+        else one
+        for one in results.outcomes
+    ]
+    return replace(results, outcomes=tuple(outcomes))
+
+
+ASIDE = {"GeneralSafety": (2, 7), "MADiagnosis": (0, 5, 11, 20, 33, 34)}
+"""Of the run whose sample physicians have settled."""
 
 JUDGES = [
     {
@@ -344,7 +365,8 @@ def golden_cases() -> dict[str, tuple[ReportData, SigningKey]]:
     partial = replace(
         partial, finished=None, attempt=1, attempts_on_bundle=1, state_created=True, notes=(), sessions=(killed,)
     )
-    settled = data_of(adjudicated(results_of(JUDGED, policy=JUDGED_POLICY)), JUDGED_POLICY)
+    spoken = set_aside(results_of(JUDGED, policy=JUDGED_POLICY), ASIDE)
+    settled = data_of(adjudicated(spoken), JUDGED_POLICY)
     return {
         "gated": (whole, KEY),
         "adjudicated": (settled, KEY),

@@ -66,7 +66,7 @@ def golden() -> dict[str, ReportData]:
     return {name: data for name, (data, _key) in cases.golden_cases().items()}
 
 
-@pytest.mark.parametrize("name", ["gated", "indicative"])
+@pytest.mark.parametrize("name", ["gated", "adjudicated", "indicative"])
 def test_the_page_is_the_golden_one(name: str) -> None:
     """After a wanted change: run report_cases.py as it says; a published template is never changed."""
     data, key = cases.golden_cases()[name]

@@ -9,6 +9,7 @@ import pytest
 
 from mlb_offline.benchmark.catalogue import DATASETS, DIMENSIONS, Metric
 from mlb_offline.errors import InputError, UsageError
+from mlb_offline.judge.panel import ASIDE
 from mlb_offline.scoring.judged import EthicsWeights
 from mlb_offline.scoring.outcome import Outcome
 from mlb_offline.stats.lower import Runaway, dataset_lower, item_cap, mean_lower, runaway
@@ -26,6 +27,7 @@ class Scored:
     fn: int = 0
     judges: str = ""
     physicians: str = ""
+    signs: tuple[str, ...] = ()
 
 
 def perfect(name: str, n: int | None = None) -> DatasetSample:
@@ -133,6 +135,19 @@ def test_what_the_judges_said_is_counted_by_item_whatever_a_physician_says() -> 
         Scored("c", Outcome.MISSING),
     )
     assert sample.said == {"points": ((0, 0, 1), (0, 2, 1), (4, 8, 1))}
+
+
+def test_answers_set_aside_are_counted_once_and_under_each_of_their_reasons() -> None:
+    sample = judged(
+        "MADiagnosis",
+        Scored("a", Outcome.JUDGED, judges="aa", signs=("length", "verdict")),
+        Scored("b", Outcome.JUDGED, judges="a", physicians="y", signs=("verdict",)),
+        Scored("c", Outcome.JUDGED, judges="ya"),
+        Scored("d", Outcome.MISSING),
+    )
+    assert {code: count for code, count in sample.aside.items() if count} == {"any": 2, "length": 1, "verdict": 2}
+    assert sample.aside.keys() == {"any", *ASIDE}
+    assert sample_of(DATASETS["CMExam"], [Scored("a", Outcome.RIGHT)]).aside == {}
 
 
 def test_risks_and_qualities_are_counted_apart() -> None:
