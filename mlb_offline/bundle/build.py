@@ -133,7 +133,10 @@ def _core(source: Source, now: datetime, seed: bytes, *, demonstration: bool) ->
     content = [sorted(item.digest() for item in dataset.items) for dataset in source.datasets.values()]
     context = hashlib.sha256(core_bytes(draft) + canonical_json(content)).digest()
     return draft.model_copy(
-        update={"bundle": _uuid(seed, b"bundle" + context), "canary": _uuid(seed, b"canary" + context)}
+        update={
+            "bundle": _uuid(seed, b"bundle" + context),
+            "canary": _uuid(seed, b"canary" + context) if source.canary is None else str(source.canary),
+        }
     )
 
 

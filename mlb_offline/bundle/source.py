@@ -92,7 +92,7 @@ class _BundleToml(_Strict):
     datasets: Annotated[dict[str, _DatasetToml], Field(min_length=1)]
 
 
-def read_source(path: Path, *, spare: Callable[[InputError], None] | None = None) -> Source:
+def read_source(path: Path, *, spare: Spare = None) -> Source:
     """Read and check a source folder.
 
     Args:

@@ -43,15 +43,21 @@ def lint_command(
     from mlb_offline.bundle.source import read_source
 
     if counts:
+        if against or skip:
+            raise UsageError(
+                tr("--counts 不做检查", "--counts checks nothing"),
+                field="--counts",
+                remedy=tr("去掉 --against 与 --skip", "leave out --against and --skip"),
+            )
         read = read_source(source)
         emit(module.counts(read), as_json=as_json, lines=[module.markdown(read).rstrip("\n")])
         return
     for rule in skip or ():
-        if rule not in RULES:
+        if rule not in RULES[1:]:  # without the schema no other rule has been tried
             raise UsageError(
-                tr(f"没有名为“{rule}”的规则", f"there is no rule {rule!r}"),
+                tr(f"没有可略过的规则“{rule}”", f"there is no rule {rule!r} that could be left out"),
                 field="--skip",
-                remedy=tr("可用：", "known: ") + ", ".join(RULES),
+                remedy=tr("可用：", "known: ") + ", ".join(RULES[1:]),
             )
     with counting() as progress:
         what = tr("比对", "comparing")

@@ -91,6 +91,7 @@ def calibrate_command(
             for path, record in files:
                 opened.append(open_judge(path, record, threads=threads))
                 stack.callback(opened[-1].close)
+                seat_of(path, record).require_unchanged()
             with counting() as progress:
                 result = measured({one.name: one.judge for one in opened}, criteria, progress)
         for record in (one.record for one in opened):

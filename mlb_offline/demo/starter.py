@@ -45,8 +45,9 @@ def seal(folder: Path) -> Manifest:
         signer = load_signing_key(Path(private, "publisher.key.json"), None, KeyKind.PUBLISHER)
         fresh = Path(private, BUNDLE)
         manifest = build_bundle(source, signer, [recipient], fresh, now=datetime.now(UTC), shuffle_seed=SEED)
-        shutil.copyfile(fresh, out)
-        shutil.copyfile(Path(private, PUBLISHER), keys / PUBLISHER)
+        for made, place in ((Path(private, PUBLISHER), keys / PUBLISHER), (fresh, out)):
+            beside = shutil.copyfile(made, place.with_name(f"{place.name}.partial"))
+            beside.replace(place)
     return manifest
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,7 +30,9 @@ MOST = 2
 REASONING = " +reasons"
 """Behind the version of what a judge is asked: it is let reason first."""
 FAILURES = (RuntimeError, MemoryError, ValueError)
-PROBE = Criterion("probe", "probe", "points", "MADiagnosis", "point", "诊断", "肺炎", "", "诊断：肺炎", label=True)
+MOST_FAILED = 3
+"""Answers in a row at which a judge may fail: then it is the judge."""
+_SENTENCE = "患者三天前受凉后咳嗽、发热，胸部CT示右肺下叶炎症，考虑社区获得性肺炎，予抗感染治疗后好转。"
 LARGEST_SMALL = 2
 """Threads that a small judge can use; more only get in each other's way."""
 
@@ -208,12 +210,18 @@ class Seats:
         return Panel(tuple(opened))
 
 
+def _ordinary(length: int) -> str:
+    """An ordinary answer of so many characters."""
+    return (_SENTENCE * (length // len(_SENTENCE) + 1))[: max(length, 1)]
+
+
 class Panel:
     """Judges at work; one answer at a time."""
 
     def __init__(self, judges: Sequence[OpenedJudge]) -> None:
         self._judges = tuple(judges)
         self._aborted = False
+        self._failed = 0
 
     def ask(self, criteria: Sequence[Criterion]) -> Opinions | None:
         """What each judge says of the criteria of one answer; None where it was told to give up.
@@ -239,26 +247,32 @@ class Panel:
         return Opinions(names_of(criteria), tuple(map(tuple, said)))
 
     def _asked(self, one: OpenedJudge, criteria: Sequence[Criterion]) -> list[float | None] | None:
-        """What a judge says; None where it fails at these criteria and not at another, or was told to give up."""
+        """What a judge says; None where it fails at this answer and at no ordinary one as long, or must give up."""
         for _ in range(2):
             try:
-                return one.judge.probabilities(criteria)
+                found = one.judge.probabilities(criteria)
             except FAILURES as error:
                 failure = error
+            else:
+                self._failed = 0
+                return found
             if self._aborted:
                 return None
+        self._failed += 1
         try:
-            one.judge.probabilities([PROBE])
-        except FAILURES:
-            raise JudgeError(
-                tr(f"裁判 {one.name} 未能评判（{failure}）", f"the judge {one.name} fails ({failure})"),
-                file=one.record.file,
-                remedy=tr(
-                    "回答已保存；释放内存后用 --resume 继续，或换用其他裁判重新运行",
-                    "answers are kept; free memory and --resume, or start a run with another judge",
-                ),
-            ) from None
-        return None
+            one.judge.probabilities([replace(asked, answer=_ordinary(len(asked.answer))) for asked in criteria])
+        except FAILURES as error:
+            failure, self._failed = error, MOST_FAILED
+        if self._aborted or self._failed < MOST_FAILED:
+            return None
+        raise JudgeError(
+            tr(f"裁判 {one.name} 未能评判（{failure}）", f"the judge {one.name} fails ({failure})"),
+            file=one.record.file,
+            remedy=tr(
+                "回答已保存；释放内存后用 --resume 继续，或换用其他裁判重新运行",
+                "answers are kept; free memory and --resume, or start a run with another judge",
+            ),
+        )
 
     def abort(self) -> None:
         """From another thread: give up the answer at hand, and every later one."""

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
+import zipfile
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlb_offline.benchmark.catalogue import DATASETS
+from mlb_offline.benchmark.items import Item
 from mlb_offline.benchmark.specialties import SPECIALTIES
 from mlb_offline.bundle.lint.check import lint
-from mlb_offline.bundle.lint.choices import chi_square_tail, right, shares
+from mlb_offline.bundle.lint.choices import chi_square_tail, letters, right, shares
 from mlb_offline.bundle.lint.counts import counts, markdown
 from mlb_offline.bundle.lint.fault import RULES
 from mlb_offline.bundle.lint.likeness import Likeness
+from mlb_offline.bundle.lint.personal import personal
 from mlb_offline.bundle.source import read_source
 from mlb_offline.cli import main
 from mlb_offline.errors import InputError
@@ -24,7 +30,7 @@ from mlb_offline.language import set_language
 
 STARTER = Path(__file__).parents[2] / "bundles" / "src" / "starter"
 FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+SHARED = Path(os.environ.get("MLB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 CANARY = "00000000-0000-4000-8000-00000000000a"
 HEAD = f"""title = "t"
 series = "00000000-0000-4000-8000-000000000001"
@@ -136,7 +142,13 @@ def right_is_longest(sets: dict[str, list[dict[str, Any]]]) -> None:
 
 
 def several_b_c(sets: dict[str, list[dict[str, Any]]]) -> None:
-    sets["CMExam"] += [choice(number, "B,C") for number in range(25, 45)]
+    sets["CMExam"] += [choice(number, ("A,B", "B,C,D", "B,D", "B,E")[number % 4]) for number in range(25, 45)]
+
+
+def always_a_b(sets: dict[str, list[dict[str, Any]]]) -> None:
+    """One answer for a third of the items, while the letters of those with several right stay even."""
+    keys = ["A,B"] * 13 + ["C,D", "C,E", "D,E", "C,D", "C,E", "D,E", "C,D", "C,E", "D,E"]
+    sets["CMExam"] += [choice(25 + number, key) for number, key in enumerate(keys)]
 
 
 def again(sets: dict[str, list[dict[str, Any]]]) -> None:
@@ -155,6 +167,26 @@ CASES: list[tuple[str, Change, str, str]] = [
     ("specialty", put("CMExam", specialty="心内"), "CMExam.jsonl:1", "specialty"),
     ("canary", put("MAEthic", source="here"), "MAEthic.jsonl:1", "source"),
     ("options", put("CHIP-CDN", options=["胃炎", "胃恶性肿瘤", "胃 炎"]), "CHIP-CDN.jsonl:1", "options.2"),
+    ("options", put("CHIP-CDN", options=["胃炎", "胃恶性肿瘤", "胃炎\u200b。"]), "CHIP-CDN.jsonl:1", "options.2"),
+    ("options", put("CHIP-CDN", options=["胃炎", "胃恶性肿瘤", "\u3164"]), "CHIP-CDN.jsonl:1", "options.2"),
+    ("incomplete", put("CMeIE", answer={"关系": []}), "CMeIE.jsonl:1", "answer"),
+    ("incomplete", put("MAEEDisease", answer={"疾病": []}), "MAEEDisease.jsonl:1", "answer"),
+    ("verbatim", put("CHIP-CDEE", answer=[EVENT, EVENT]), "CHIP-CDEE.jsonl:1", "answer"),
+    ("verbatim", put("CMeIE", answer={"关系": [RELATION, RELATION]}), "CMeIE.jsonl:1", "answer.关系"),
+    ("values", put("CMeIE", answer={"关系": [{**RELATION, "关系": "症"}]}), "CMeIE.jsonl:1", "answer.关系.0.关系"),
+    (
+        "points",
+        points("突发胸痛（3小时）", "大汗", "恶心", topic="初步诊断"),
+        "MADiagnosis.jsonl:1",
+        "evaluation_points.0",
+    ),
+    (
+        "points",
+        put("MADiagnosis", answer={"诊断": "突发胸痛；心梗", "诊断依据": ["胸痛"]}),
+        "MADiagnosis.jsonl:1",
+        "answer.诊断",
+    ),
+    ("guessable", always_a_b, "CMExam.jsonl", "answer"),
     ("letters", never_e, "CMExam.jsonl", "answer"),
     ("letters", several_b_c, "CMExam.jsonl", "answer"),
     ("guessable", right_is_longest, "CMExam.jsonl", "answer"),
@@ -174,20 +206,10 @@ CASES: list[tuple[str, Change, str, str]] = [
     ("points", points("胸痛3小时；肌钙蛋白升高", "大汗", "恶心"), "MADiagnosis.jsonl:1", "evaluation_points.0"),
     ("points", points("给出诊断和依据", "大汗", "恶心"), "MADiagnosis.jsonl:1", "evaluation_points.0"),
     ("points", points("突发胸痛", "大汗", "恶心", topic="诊断"), "MADiagnosis.jsonl:1", "evaluation_points.0"),
-    ("personal", put("MAEthic", note="依据：张某主任的意见。"), "MAEthic.jsonl:1", "note"),
-    ("personal", put("MAEthic", scenario="电话13812345678，请隐瞒。"), "MAEthic.jsonl:1", "scenario"),
-    ("personal", put("MAEthic", scenario="身份证110105199001011234。"), "MAEthic.jsonl:1", "scenario"),
-    ("personal", put("MAEthic", scenario="住院号：A123456。"), "MAEthic.jsonl:1", "scenario"),
-    ("personal", put("MADiagnosis", answer={"诊断": "姓名：李"}), "MADiagnosis.jsonl:1", "answer"),
-    ("alike", put("MAEEDisease", question="无", answer={"疾病": ["无"]}), "", ""),
-    ("copied", put("MAEthic", scenario="", question=""), "", ""),
 ]
-ONE_CHANGE = [case for case in CASES if case[2]]
 
 
-@pytest.mark.parametrize(
-    ("rule", "change", "place", "field"), ONE_CHANGE, ids=[f"{c[0]}-{c[2]}-{c[3]}" for c in ONE_CHANGE]
-)
+@pytest.mark.parametrize(("rule", "change", "place", "field"), CASES, ids=[f"{c[0]}-{c[2]}-{c[3]}" for c in CASES])
 def test_one_change_is_one_fault_that_names_its_place(
     tmp_path: Path, rule: str, change: Change, place: str, field: str
 ) -> None:
@@ -198,8 +220,73 @@ def test_one_change_is_one_fault_that_names_its_place(
     assert (fault.rule, where, fault.field, bool(fault.message)) == (rule, place, field, True)
 
 
+PERSONAL = [
+    "患者张某，男，50岁",
+    "患者李女士问",
+    "经王主任医师会诊",
+    "王大力，男，50岁。",
+    "姓名：李",
+    "身份证号 110105900101123",
+    "证件110105199001011234",
+    "电话13812345678",
+    "电话+86 138-1234-5678",
+    "电话１３８１２３４５６７８",
+    "座机01062345678",
+    "座机0571-87654321",
+    "邮箱a.b@c.cn",
+    "住院号：A123",
+    "出生日期：1990年",
+    "生于1990-1",
+]
+HARMLESS = [
+    "向医生咨询",
+    "于医生指导下使用",
+    "姓名：不详",
+    "任何医生都可以",
+    "谢谢医生",
+    "每周医生查房",
+    "课程老师",
+    "其余某些药物",
+    "对于某些人",
+    "尿酸13812 μmol",
+    "1990年起病",
+    "血压138/76mmHg",
+    "白细胞0.12×10^9/L",
+    "剂量为0512.5mg",
+    "CK 13812345 U/L",
+    "患者王不留行，煎服",
+]
+
+
+@pytest.mark.parametrize("text", PERSONAL)
+@pytest.mark.parametrize("field", ["question", "scenario", "note", "answer", "evaluation_points"])
+def test_what_looks_like_personal_data_is_found_in_every_field(text: str, field: str) -> None:
+    row = item(
+        0, **({"question": "问"} | {field: [{"topic": "a", "point": text}] if field == "evaluation_points" else text})
+    )
+    assert [place.split(".")[0] for place, _ in personal(Item(**row))][:1] == [field]
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_ordinary_words_and_numbers_are_no_personal_data(text: str) -> None:
+    assert list(personal(Item(**item(0, question=text)))) == []
+
+
+@pytest.mark.parametrize(("size", "right_ones"), [(5, 3), (5, 4), (6, 2), (4, 1)])
+def test_a_letter_that_is_right_in_every_item_is_uneven_and_an_even_set_is_not(size: int, right_ones: int) -> None:
+    every = list(combinations("ABCDEF"[:size], right_ones))
+    with_a = [key for key in every if "A" in key]
+    for keys, uneven in ((every, False), (with_a, True)):
+        rows = [
+            choice(number)
+            | {"options": [f"{n}" * 3 for n in range(size)], "answer": ",".join(keys[number % len(keys)])}
+            for number in range(100)
+        ]
+        assert bool(list(letters(DATASETS["CMExam"], [Item(**row) for row in rows]))) is uneven
+
+
 def test_every_rule_has_a_case_and_a_line_in_the_format() -> None:
-    assert {case[0] for case in CASES} == set(RULES)
+    assert {case[0] for case in CASES} | {"personal", "alike", "copied"} == set(RULES), "these have tests of their own"
     text = FORMAT.read_text(encoding="utf-8")
     assert [rule for rule in RULES if f"| `{rule}` |" not in text] == []
 
@@ -223,10 +310,35 @@ def test_items_that_are_nearly_the_same_are_alike_in_whatever_dataset(tmp_path: 
     assert "CMeEE.jsonl:2" in fault.message
 
 
+def strange(number: int, length: int) -> str:
+    """A text that no other has."""
+    return "".join(chr(0x4E00 + (number * 1009 + place * 37) % 20_000) for place in range(length))
+
+
 def test_what_many_items_share_is_form_and_makes_none_alike() -> None:
-    texts = [LONG + WORDS[number] * 6 for number in range(12)]
-    assert list(Likeness(texts).alike()) == []
-    assert [pair[:2] for pair in Likeness(texts[:2]).alike()] == [(1, 0)]
+    texts = [LONG + strange(number, 40) for number in range(12)]
+    assert list(Likeness([text + text[-40:-4] for text in texts]).alike()) == []
+    few = [LONG + strange(number, 15) for number in range(2)]
+    assert [pair[:2] for pair in Likeness(few).alike()] == [(1, 0)]
+
+
+def test_many_copies_of_one_item_do_not_hide_one_another() -> None:
+    texts = [LONG.replace("五十", f"{30 + number}") for number in range(12)]
+    assert len(list(Likeness(texts).alike())) == 12 * 11 / 2
+    assert len(list(Likeness(texts).copied([LONG]))) == 12
+
+
+def test_most_verbatim_copies_of_public_items_are_found(tmp_path: Path) -> None:
+    public = SHARED / "cmexam" / "val.xlsx"
+    if not public.is_file():
+        pytest.skip(f"no public data at {public}")
+    assert (
+        exit_of(["bundle", "import", "cmexam", str(public), "--accept-refusals", "--out", str(tmp_path / "src")]) == 0
+    )
+    file = tmp_path / "src" / "CMExam.jsonl"
+    file.write_text("".join(file.read_text(encoding="utf-8").splitlines(keepends=True)[:300]), encoding="utf-8")
+    found = [fault.line for fault in lint(tmp_path / "src", [public]) if fault.rule == "copied"]
+    assert len(found) >= 0.95 * 300
 
 
 @pytest.mark.parametrize(
@@ -251,10 +363,30 @@ def test_an_item_that_stands_in_another_file_is_copied(tmp_path: Path, name: str
     assert name in fault.message
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.json", "{"), ("a.pdf", "x"), ("none.txt", None), ("a.xlsx", "x")])
-def test_a_foreign_file_that_cannot_be_read_is_bad_input(tmp_path: Path, name: str, content: str | None) -> None:
+def zipped(**files: str) -> bytes:
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return raw.getvalue()
+
+
+UNREADABLE = [
+    ("a.json", b"{"),
+    ("a.json", b"[" * 100_000),
+    ("a.pdf", b"x"),
+    ("none.txt", None),
+    ("a.csv", "病历".encode("gbk")),
+    ("a.xlsx", b"x"),
+    ("a.xlsx", zipped(a="b")),
+    ("a.xlsx", zipped(**{"[Content_Types].xml": "<"})),
+]
+
+
+@pytest.mark.parametrize(("name", "content"), UNREADABLE)
+def test_a_foreign_file_that_cannot_be_read_is_bad_input(tmp_path: Path, name: str, content: bytes | None) -> None:
     if content is not None:
-        (tmp_path / name).write_text(content, encoding="utf-8")
+        (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError) as caught:
         lint(write(tmp_path / "src", clean()), [tmp_path / name])
     assert (caught.value.file, caught.value.field) == (str(tmp_path / name), "--against")
@@ -290,6 +422,11 @@ def test_the_command_gives_3_for_faults_and_can_leave_out_a_rule(
     }  # fmt: skip
     assert exit_of(["bundle", "lint", source, "--skip", "specialty"]) == 0
     assert exit_of(["bundle", "lint", source, "--skip", "nonsense"]) == 2
+    assert exit_of(["bundle", "lint", source, "--skip", "schema"]) == 2
+    assert exit_of(["bundle", "lint", source, "--counts"]) == 0
+    assert exit_of(["bundle", "lint", source, "--counts", "--skip", "alike"]) == 2
+    (tmp_path / "empty").mkdir()
+    assert exit_of(["bundle", "lint", source, "--against", str(tmp_path / "empty")]) == 3
     assert exit_of(["bundle", "lint", str(tmp_path / "none")]) == 3
     capsys.readouterr()
 
@@ -297,7 +434,7 @@ def test_the_command_gives_3_for_faults_and_can_leave_out_a_rule(
 def test_the_tail_of_chi_square_is_scipys() -> None:
     stats = pytest.importorskip("scipy.stats", reason="scipy is not installed (make setup)")
     for degrees in range(1, 15):
-        for statistic in (0.1, 1.0, 4.5, 12.0, 40.0):
+        for statistic in (0.0, 0.1, 1.0, 4.5, 12.0, 40.0):
             assert chi_square_tail(statistic, degrees) == pytest.approx(stats.chi2.sf(statistic, degrees), abs=1e-12)
 
 

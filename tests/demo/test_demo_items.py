@@ -137,11 +137,3 @@ def test_rendered_prompts_hold_the_question_and_every_option(demo: Source) -> No
             assert item.question in prompt, item.id
             assert all(option in prompt for option in item.options), item.id
             assert item.note is None or item.note not in prompt, item.id
-
-
-def test_both_readmes_give_the_counts_that_are_there(demo: Source) -> None:
-    for name in ("README.md", "README.zh.md"):
-        text = (DEMO.parents[1] / name).read_text(encoding="utf-8")
-        rows = re.findall(r"^\| ([A-Za-z-]+) \| [^|]+ \| [^|]+ \| (\d+) \|$", text, re.MULTILINE)
-        counts = {dataset: int(count) for dataset, count in rows}
-        assert counts == {key: len(dataset.items) for key, dataset in demo.datasets.items()}, name

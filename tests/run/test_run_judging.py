@@ -15,6 +15,7 @@ from run_world import QUICK, FakeTarget, ScriptedSeats, Silent, World, judges, m
 
 from mlb_offline.errors import InterruptedRunError, JudgeError, MlbError, TargetError, UsageError
 from mlb_offline.judge.annotation import Criterion
+from mlb_offline.judge.opening import Panel
 from mlb_offline.run import prepare as module
 from mlb_offline.run.log import verify_log
 from mlb_offline.run.prepare import prepare
@@ -118,9 +119,17 @@ def test_a_judge_that_fails_ends_the_session_and_the_answers_wait(texts: World, 
     assert not done & {(dataset, item) for dataset, item, _ in target.asked}, "an answer that came is not asked again"
 
 
+def fails_at_bad(one: Criterion) -> float | Exception:
+    return RuntimeError("llama_decode: -3") if "坏" in one.answer else 0.9
+
+
+def bad(*items: str) -> FakeTarget:
+    """Answers these items with what no judge can read."""
+    return FakeTarget(lambda question, _: say("坏" if question.item in items else "请就医"))
+
+
 def test_an_answer_at_which_a_judge_always_fails_is_left_to_a_physician(texts: World, tmp_path: Path) -> None:
-    seats = judges(lambda one: RuntimeError("llama_decode: -3") if "/t3/" in one.id else 0.9)
-    run(texts.request(tmp_path), FakeTarget(), seats=seats)
+    run(texts.request(tmp_path), bad("t3"), seats=judges(fails_at_bad))
     found = results(texts, tmp_path)
     opinions = {one.item: one.opinions for one in judged(found) if one.opinions}
     assert found.finished is not None
@@ -128,6 +137,26 @@ def test_an_answer_at_which_a_judge_always_fails_is_left_to_a_physician(texts: W
         "t3": ("a", ("judge-failed",))
     }
     assert len(opinions) == TEXTS
+
+
+def test_a_judge_that_fails_at_three_answers_in_a_row_ends_the_session(texts: World, tmp_path: Path) -> None:
+    every = [f"t{number}" for number in range(TEXTS)]
+    with pytest.raises(JudgeError, match="llama_decode: -3"):
+        run(texts.request(tmp_path), bad(*every), seats=judges(fails_at_bad))
+    assert [one.opinions.signs for one in judged(results(texts, tmp_path)) if one.opinions] == [("judge-failed",)] * 2
+
+
+def test_a_judge_told_to_give_up_while_it_is_tried_again_is_no_failure() -> None:
+    stopped: list[Panel] = []
+
+    def say(one: Criterion) -> float | Exception:
+        if "坏" not in one.answer:
+            stopped[0].abort()
+        return RuntimeError("aborted")
+
+    stopped.append(judges(say).open())
+    criterion = Criterion("1", "1", "points", "MADiagnosis", "point", "诊断", "肺炎", "", "坏", label=True)
+    assert stopped[0].ask([criterion]) is None
 
 
 def test_a_judge_that_fails_once_is_asked_again(texts: World, tmp_path: Path) -> None:

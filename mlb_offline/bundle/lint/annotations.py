@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import count
 
@@ -10,6 +11,8 @@ from mlb_offline.benchmark.items import Item
 from mlb_offline.language import tr
 
 Found = Iterator[tuple[str, str]]
+_BETWEEN = re.compile(r"[、，,;；。:：'\"“”{}\[\]\s]+")
+"""What stands between the types that a prompt lists."""
 STATES = ("", "否定", "不确定")
 """What CHIP-CDEE says of an event."""
 
@@ -34,19 +37,34 @@ def quoted(dataset: Dataset, item: Item) -> Iterator[tuple[str, str]]:
 
 
 def verbatim(dataset: Dataset, item: Item) -> Found:
-    """Every string stands in the text as it is, and no type names one twice."""
+    """Every string stands in the text as it is, and nothing stands twice: entity of a type, relation, event, list."""
     for field, text in quoted(dataset, item):
         if text not in item.question:
             yield field, tr(f"原文中没有“{text}”", f"{text!r} does not stand in the text")
+    for field, entries in _lists(dataset, item):
+        for text in sorted({text for text in entries if entries.count(text) > 1}):
+            yield field, tr(f"“{text}”重复", f"{text!r} stands twice")
+
+
+def _lists(dataset: Dataset, item: Item) -> Iterator[tuple[str, list[str]]]:
+    """Field and entries, as text, of each list of an answer."""
     if dataset.form is Form.ENTITIES:
-        for kind, names in item.answer.items():
-            for name in sorted({name for name in names if names.count(name) > 1}):
-                yield f"answer.{kind}", tr(f"“{name}”重复", f"{name!r} stands twice")
+        yield from ((f"answer.{kind}", names) for kind, names in item.answer.items())
+    elif dataset.form is Form.RELATIONS:
+        root = dataset.keys[0]
+        yield f"answer.{root}", ["-".join(one[key] for key in dataset.keys) for one in item.answer[root]]
+    elif dataset.form is Form.EVENTS:
+        yield "answer", [repr(sorted(event.items())) for event in item.answer]
+        for place, event in enumerate(item.answer):
+            yield from ((f"answer.{place}.{key}", event[key]) for key in dataset.keys[2:])
 
 
 def nested(dataset: Dataset, item: Item) -> Found:
-    """An entity has a place in the text that is not inside a longer one's: only the longest is annotated."""
-    if dataset.form is not Form.ENTITIES:
+    """An entity has a place in the text that is not inside a longer one's: only the longest is annotated.
+
+    Of the sets of one type (MAEE…) only: CMeEE's own annotation lets symptoms hold other entities.
+    """
+    if dataset.form is not Form.ENTITIES or len(dataset.keys) > 1:
         return
     names = {name for kind in item.answer.values() for name in kind}
     for name in sorted(names):
@@ -64,12 +82,12 @@ def nested(dataset: Dataset, item: Item) -> Found:
 def values(dataset: Dataset, item: Item, prompt: str) -> Found:
     """Relations are of a type that the prompt names; events have a state that there is."""
     if dataset.form is Form.RELATIONS:
-        root, kind, *_ = (dataset.keys[0], *dataset.keys)
+        root, types = dataset.keys[0], frozenset(_BETWEEN.split(prompt))
         for place, relation in enumerate(item.answer[root]):
-            if relation[kind] not in prompt:
+            if relation[root] not in types:
                 yield (
-                    f"answer.{root}.{place}.{kind}",
-                    tr(f"提示词中没有“{relation[kind]}”", f"the prompt names no {relation[kind]!r}"),
+                    f"answer.{root}.{place}.{root}",
+                    tr(f"提示词未列出“{relation[root]}”", f"the prompt does not list {relation[root]!r}"),
                 )
     elif dataset.form is Form.EVENTS:
         state = dataset.keys[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mlb_offline.benchmark.catalogue import Dataset, Form
@@ -17,6 +17,8 @@ from mlb_offline.bundle.source import BUNDLE_TOML, Source, SourceDataset, read_s
 from mlb_offline.errors import InputError
 from mlb_offline.language import tr
 
+SENTENCE = 20
+"""Characters of a question that could be no other's, whatever its options."""
 Progress = Callable[[int, int], None]
 """What has been done, of how much."""
 
@@ -91,7 +93,8 @@ def _of_texts(source: Source, against: Sequence[Path], progress: Progress) -> It
         yield Fault("alike", name, line, "question", message)
     files = foreign_files(against)
     # Question and options, and the question alone: others may keep them apart, or have other options.
-    forms = [likeness, Likeness([_question(item) for *_, item in every])]
+    alone = [_question(item) if len(_question(item)) >= SENTENCE else "" for *_, item in every]
+    forms = [likeness, Likeness(alone)]
     seen: set[int] = set()
     for done, file in enumerate(files):
         progress(done, len(files))
@@ -110,6 +113,6 @@ def _question(item: Item) -> str:
 
 
 def _text(dataset: Dataset, item: Item) -> str:
-    """What makes an item this item. Candidate lines of CHIP-CDN are ICD names, which many items share."""
-    shown: Iterable[str] = item.options if dataset.form is Form.CHOICE else ()
+    """What makes an item this item; of the candidate lines of CHIP-CDN, which many items share, the right one."""
+    shown = {Form.CHOICE: item.options, Form.TERMS: [item.answer]}.get(dataset.form, [])
     return "\n".join([_question(item), *shown])

@@ -29,24 +29,31 @@ def right(dataset: Dataset, item: Item) -> frozenset[int]:
 
 
 def letters(dataset: Dataset, items: Sequence[Item]) -> Iterator[str]:
-    """The letters of right options are even (χ²), apart for items with one and with several."""
+    """The letters of right options are even, apart for items with one and with several, by number of options.
+
+    Of an item with k right of n options each letter is right with probability k/n, and letters exclude one another:
+    over items their counts have the covariance c(I − J/n), c = Σ k(n − k)/(n(n − 1)), so Σ(o − e)²/c is about χ² with
+    n − 1 degrees of freedom. For k = 1 that is Pearson's statistic.
+    """
     if dataset.form is not Form.CHOICE:
         return
     for several in (False, True):
+        statistic, degrees, told = 0.0, 0, []
         some = [item for item in items if (len(right(dataset, item)) > 1) == several]
-        expected, seen = Counter[int](), Counter[int]()
-        for item in some:
-            seen.update(right(dataset, item))
-            for place in range(len(item.options)):
-                expected[place] += len(right(dataset, item)) / len(item.options)  # type: ignore[assignment]
-        usual = [place for place in expected if expected[place] >= LEAST_EXPECTED]
-        if len(usual) < 2:
-            continue
-        statistic = sum((seen[place] - expected[place]) ** 2 / expected[place] for place in usual)
-        if chi_square_tail(statistic, len(usual) - 1) < LEVEL:
-            told = ", ".join(f"{LETTERS[place]} {seen[place]}" for place in sorted(expected))
+        for size in sorted({len(item.options) for item in some}):
+            keys = [right(dataset, item) for item in some if len(item.options) == size]
+            spread = sum(len(key) * (size - len(key)) for key in keys) / (size * (size - 1))
+            expected = sum(map(len, keys)) / size
+            if expected < LEAST_EXPECTED or not spread:
+                continue
+            seen = Counter(place for key in keys for place in key)
+            statistic += sum((seen[place] - expected) ** 2 for place in range(size)) / spread
+            degrees += size - 1
+            told += [", ".join(f"{LETTERS[place]} {seen[place]}" for place in range(size))]
+        if degrees and chi_square_tail(statistic, degrees) < LEVEL:
             kind = tr("多选", "several right") if several else tr("单选", "one right")
-            yield tr(f"答案字母不均匀（{kind}）：{told}", f"uneven letters ({kind}): {told}")
+            counts = "; ".join(told)
+            yield tr(f"答案字母不均匀（{kind}）：{counts}", f"uneven letters ({kind}): {counts}")
 
 
 def guessable(dataset: Dataset, items: Sequence[Item]) -> Iterator[str]:
@@ -65,23 +72,27 @@ def shares(dataset: Dataset, items: Sequence[Item]) -> dict[str, float]:
     """How often each strategy is right, 0 to 1."""
     return {
         name: sum(strategy(item) == right(dataset, item) for item in items) / len(items)
-        for name, strategy in strategies(items).items()
+        for name, strategy in strategies(dataset, items).items()
     }
 
 
-def strategies(items: Sequence[Item]) -> Mapping[str, Strategy]:
+def strategies(dataset: Dataset, items: Sequence[Item]) -> Mapping[str, Strategy]:
     """What a model that knows nothing could do, by name."""
     most = max(len(item.options) for item in items)
     found: dict[str, Strategy] = {f"always option {place + 1}": _always(place) for place in range(most)}
     found["longest option"] = lambda item: _first(item, key=lambda text: -len(text))
     found["shortest option"] = lambda item: _first(item, key=len)
     found["all options"] = lambda item: frozenset(range(len(item.options)))
+    usual = Counter(right(dataset, item) for item in items).most_common(1)[0][0]
+    found["the most frequent answer"] = lambda _item: usual
     found["most terms"] = lambda item: _first(item, key=lambda text: -text.count("##"))
     return found
 
 
 def chi_square_tail(statistic: float, degrees: int) -> float:
     """P(χ² ≥ statistic), for whole degrees of freedom from 1 (Abramowitz and Stegun 26.4.4 and 26.4.5)."""
+    if statistic <= 0:
+        return 1.0
     half = statistic / 2
     if degrees % 2 == 0:
         return math.exp(-half) * sum(half**k / math.factorial(k) for k in range(degrees // 2))

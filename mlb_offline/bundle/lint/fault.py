@@ -53,7 +53,8 @@ class Fault:
         """One line: file, line, rule, field, message."""
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         field = f"{self.field}{tr('：', ': ')}" if self.field else ""
-        return f"{place}  [{self.rule}]  {field}{self.message}"
+        line = f"{place}  [{self.rule}]  {field}{self.message}"
+        return "".join(one if one.isprintable() else repr(one)[1:-1] for one in line)
 
     def to_json(self) -> dict[str, Any]:
         """``{rule, file, line, field, message}``."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,10 @@ PIECE, OVERLAP = 8_000, 2_000
 """Characters of a piece of a long text, and of it that the next piece has too."""
 LINES = 30
 """Of a text file, that are taken for one record; the next begins half as many further on."""
+_BREAK = re.compile(r"\\n|<br ?/?>")
+"""Line breaks as many data sets spell them."""
+_LETTER = re.compile(r"(?:^|(?<=\s))[A-J][\s.、．:：)）]\s*", re.MULTILINE)
+"""The letters of options, which items hold apart from them."""
 _LARGEST_CELL = 1 << 26
 
 
@@ -64,7 +69,7 @@ def texts_of(file: Path) -> Iterator[str]:
     """
     try:
         for record in _READERS[file.suffix.lower()](file):
-            every = list(record)
+            every = [_LETTER.sub(" ", _BREAK.sub("\n", text)) for text in record]
             whole = "\n".join(every)
             for text in [whole, *every] if len(every) > 1 else [whole]:
                 yield from _pieces(text)

@@ -17,7 +17,7 @@ FORM = 10
 """A run that more texts than these have is form."""
 ALIKE = 0.5
 """Shared runs over the runs of both (Jaccard), from which two texts are alike."""
-COPIED = ((0.5, 20), (0.8, 12))
+COPIED = ((0.5, 20), (0.9, 8))
 """Share, and number, of a text's runs in one foreign text, from which it is taken to be copied from there: either."""
 _PLAIN = re.compile(r"[\W_]+")
 
