@@ -1,18 +1,19 @@
 """Verdicts a second of the llama.cpp engine beside the naive loop, calls that reuse a prefix, and the limit.
 
 ``python -m bench.judge_engine [--size tiny|half] [--embedded] [--answers N] [--characters N] [--rounds N] [--json]``,
-one process, one model, four ways in turn in every round, medians of the rounds:
+one process, one model, five ways in turn in every round, medians of the rounds:
 
 * naive: a call of llama-cpp-python for each criterion from an empty context: ``create_chat_completion`` of one token;
 * prefix: the same calls, the context kept, so that llama-cpp-python reads anew only what differs from the call before;
 * engine: ``judge.llama``: the criteria of an answer share what they have in common, and go together;
-* limit: the tokens that must be read at least (what the criteria of an answer share, and what each has of its own), as
-  one text an answer, or in texts of the model's context where that is shorter.
+* batches, text: the limit, that is the tokens that must be read at least (what the criteria of an answer share, once,
+  and what each has of its own), read by the same model: in full batches of 512 from an empty context, the cheapest way
+  to read tokens, which reads no text; and as one text an answer, or texts of the model's context where that is shorter.
 
 Work is counted beside time: tokens that each way reads. The model has random weights: ``half`` has the shape of a model
 of about half a billion parameters (Q8_0), which is what the time of one pass depends on. ``--embedded`` takes judge A
-instead: its prompts are lists of evidence without a chat template, so the calls are ``Llama.eval``
-and ``Llama.generate``.
+instead: its prompts are lists of evidence without a chat template, so the calls are ``Llama.eval`` and
+``Llama.generate``. Rendering, tokenising and finding the evidence count, in every way but the limits.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from mlb_offline.judge.speed import synthetic
 from mlb_offline.target.llama import load
 
 CRITERIA = 6
+BATCH = 512
 SIZES = {"tiny": (64, 2, 4, 4, 192), "half": (896, 24, 14, 2, 4864)}
 """Width, layers, heads, heads of keys and values, inner width."""
 SENTENCE = (
@@ -145,10 +147,10 @@ def chat(llama: Any, asked: Sequence[Sequence[Criterion]], *, keep: bool) -> int
     return read
 
 
-def evaluate(llama: Any, prompts: Sequence[Sequence[Sequence[int]]], *, keep: bool) -> int:
-    """The same loop over prompts of tokens."""
+def evaluate(llama: Any, judge: LlamaJudge, asked: Sequence[Sequence[Criterion]], *, keep: bool) -> int:
+    """The same loop for judge A."""
     read = 0
-    for one in (list(one) for group in prompts for one in group):
+    for one in (prompt for group in asked for prompt in prompts_of(judge, group)):
         before = list(llama.input_ids[: llama.n_tokens])
         if keep:
             next(llama.generate(one, temp=0.0))
@@ -165,9 +167,8 @@ def unique(prompts: Sequence[Sequence[int]]) -> list[int]:
     return [*prompts[0][:shared], *(token for one in prompts for token in one[shared:])]
 
 
-def at_once(context: LlamaContext, texts: Sequence[Sequence[int]]) -> int:
-    """Read each text from an empty context, in pieces of the model's own context."""
-    longest = min(context.tokens, context.trained_context)
+def at_once(context: LlamaContext, texts: Sequence[Sequence[int]], longest: int) -> int:
+    """Read each text from an empty context, in pieces of so many tokens."""
     for text in texts:
         for start in range(0, len(text), longest):
             context.clear()
@@ -178,7 +179,7 @@ def at_once(context: LlamaContext, texts: Sequence[Sequence[int]]) -> int:
 def ways(
     file: Path, asked: Sequence[Sequence[Criterion]], threads: int, stack: ExitStack
 ) -> dict[str, Callable[[], int]]:
-    """The four ways, opened; each gives the tokens that it read."""
+    """The five ways, opened; each gives the tokens that it read."""
     own = metadata_of(file, RENDERING) is not None
     judge = LlamaJudge(file, embedded(), threads=threads) if own else GgufJudge(file, threads=threads)
     stack.callback(judge.close)
@@ -186,8 +187,8 @@ def ways(
 
     def engine() -> int:
         before = judge.context.tokens_read
-        for group in prompts:
-            judge._reader.weigh(group)
+        for group in asked:
+            judge.probabilities(group) if isinstance(judge, GgufJudge) else judge.logits(group)
         return judge.context.tokens_read - before
 
     context = LlamaContext(file, tokens=CONTEXT, sequences=1, threads=threads)
@@ -201,17 +202,19 @@ def ways(
     }
     llama = load().Llama(str(file), **settings)
     stack.callback(llama.close)
-    loop, what = (evaluate, prompts) if own else (chat, asked)
 
     def anew(*, keep: bool) -> int:
         llama.reset()
-        return int(loop(llama, what, keep=keep))
+        if isinstance(judge, LlamaJudge):
+            return evaluate(llama, judge, asked, keep=keep)
+        return chat(llama, asked, keep=keep)
 
     return {
         "naive": lambda: anew(keep=False),
         "prefix": lambda: anew(keep=True),
         "engine": engine,
-        "limit": lambda: at_once(context, [unique(group) for group in prompts]),
+        "batches": lambda: at_once(context, [[token for group in prompts for token in unique(group)]], BATCH),
+        "text": lambda: at_once(context, [unique(group) for group in prompts], min(CONTEXT, context.trained_context)),
     }
 
 
@@ -262,7 +265,8 @@ def main() -> None:
             }
             for name in found
         },
-        "engine_of_limit": median(one["limit"][0] / one["engine"][0] for one in rounds),
+        "engine_of_batches": median(one["batches"][0] / one["engine"][0] for one in rounds),
+        "engine_of_text": median(one["text"][0] / one["engine"][0] for one in rounds),
         "engine_to_naive": median(one["naive"][0] / one["engine"][0] for one in rounds),
     }
     if given.json:
@@ -270,7 +274,10 @@ def main() -> None:
         return
     for name in found:
         print(f"{name}: {told[name]['criteria_per_second']:.2f} criteria/s, {told[name]['tokens_read']:,} tokens read")
-    print(f"engine: {told['engine_of_limit']:.2f} of the limit, {told['engine_to_naive']:.1f} times the naive loop")
+    batches, text, naive = (told[f"engine_{what}"] for what in ("of_batches", "of_text", "to_naive"))
+    print(
+        f"engine: {batches:.2f} of the limit in batches, {text:.2f} of that as text, {naive:.1f} times the naive loop"
+    )
 
 
 if __name__ == "__main__":

@@ -98,10 +98,11 @@ def values(dataset: Dataset, item: Item, prompt: str) -> Found:
 
 def _free(name: str, longer: list[str], text: str) -> bool:
     """Whether a name stands somewhere outside all places of the longer ones."""
-    covered = [(start, start + len(other)) for other in longer for start in _places(other, text)]
-    return any(
-        not any(begin <= start and start + len(name) <= end for begin, end in covered) for start in _places(name, text)
-    )
+    covered = [False] * len(text)
+    for other in longer:
+        for start in _places(other, text):
+            covered[start : start + len(other)] = [True] * len(other)
+    return any(not all(covered[start : start + len(name)]) for start in _places(name, text))
 
 
 def _places(name: str, text: str) -> Iterator[int]:
