@@ -76,6 +76,7 @@ def test_all_its_keys_are_for_demonstrations_and_the_publishers_private_half_is_
     assert names == ["hospital.key.json", "hospital.recipient.json", PUBLISHER]
     for name in names[:2]:
         assert json.loads((BUNDLES / KEYS / name).read_text(encoding="utf-8"))["demonstration"] is True
+    assert (BUNDLES / KEYS / "hospital.key.json").stat().st_mode & 0o044 == 0o044, "others than root run the image"
     assert list(BUNDLES.rglob("publisher.key.json")) == []
 
 

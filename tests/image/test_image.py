@@ -69,6 +69,16 @@ def assert_scores_are_those_scripted(data: dict[str, Any], scripted: dict[str, C
         assert found[name]["failed"] == found[name]["missing"] == 0
 
 
+@one_user
+def test_the_starter_bundle_is_in_the_image_and_its_demonstration_runs(hospital: Hospital) -> None:
+    began = time.monotonic()
+    done = hospital.script("demo", "--starter", "--out", "starter", "--json")
+    print(f"\nthe starter bundle in the image: {time.monotonic() - began:.1f} s")
+    assert done.code == 0, done.err
+    assert [report["scores_as_scripted"] for report in done.result["reports"]] == [None, True]
+    assert {report["verdict"] for report in done.result["reports"]} == {"not evaluable"}
+
+
 def test_the_whole_demonstration_runs_without_network_and_verifies_outside(hospital: Hospital) -> None:
     began = time.monotonic()
     done = hospital.script("demo", "--out", "demo", "--json")
