@@ -37,8 +37,8 @@ def seal(folder: Path) -> Manifest:
     """
     keys, out = folder / KEYS, folder / BUNDLE
     if not (keys / RECIPIENT).exists():
-        private, *_ = new_key(KeyKind.HOSPITAL, keys, None, demonstration=True)
-        private.chmod(0o644)  # no secret: whoever runs an image may read it
+        key, *_ = new_key(KeyKind.HOSPITAL, keys, None, demonstration=True)
+        key.chmod(0o644)  # no secret: whoever runs an image may read it
     source = read_source(folder / SOURCE)
     recipient = load_recipient_public(keys / RECIPIENT)
     with tempfile.TemporaryDirectory() as private:
