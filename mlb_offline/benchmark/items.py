@@ -25,7 +25,8 @@ LETTERS = string.ascii_uppercase
 NonEmpty = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """A text in Unicode NFKC, without white space and case."""
     return "".join(unicodedata.normalize("NFKC", text).split()).casefold()
 
 
@@ -74,7 +75,7 @@ class Item(BaseModel):
 
         Unicode NFKC, without white space and case.
         """
-        return "\x1f".join([_plain(self.scenario or ""), _plain(self.question), *sorted(map(_plain, self.options))])
+        return "\x1f".join([plain(self.scenario or ""), plain(self.question), *sorted(map(plain, self.options))])
 
     def digest(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON (RFC 8785) of the item."""

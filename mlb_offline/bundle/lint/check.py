@@ -86,20 +86,20 @@ def _of_texts(source: Source, against: Sequence[Path], progress: Progress) -> It
         for name, content in source.datasets.items()
         for line, item in enumerate(content.items, start=1)
     ]
-    likeness = Likeness([_text(dataset, item) for _, _, dataset, item in every])
-    for number, other, share in likeness.alike():
+    whole = [_text(dataset, item) for _, _, dataset, item in every]
+    for number, other, share in Likeness(whole).alike():
         (name, line, *_), (before, at, *_) = every[number], every[other]
         message = tr(f"与 {before}.jsonl 第 {at} 行相似（{share:.0%}）", f"like {before}.jsonl:{at} ({share:.0%})")
         yield Fault("alike", name, line, "question", message)
     files = foreign_files(against)
     # Question and options, and the question alone: others may keep them apart, or have other options.
     alone = [_question(item) if len(_question(item)) >= SENTENCE else "" for *_, item in every]
-    forms = [likeness, Likeness(alone)]
+    both = Likeness([*whole, *alone])
     seen: set[int] = set()
     for done, file in enumerate(files):
         progress(done, len(files))
-        texts = list(texts_of(file))
-        for number, _, share in (hit for form in forms for hit in form.copied(texts)):
+        for place, _, share in both.copied(texts_of(file)):
+            number = place % len(every)
             name, line, *_ = every[number]
             if number not in seen:
                 message = tr(f"{share:.0%} 的文字见于 {file.name}", f"{share:.0%} of its text stands in {file.name}")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from mlb_offline.benchmark.catalogue import Dataset, Form, Metric
-from mlb_offline.benchmark.items import Item
+from mlb_offline.benchmark.items import Item, plain
 from mlb_offline.benchmark.specialties import SPECIALTIES
 from mlb_offline.bundle.lint.likeness import grams
 from mlb_offline.bundle.lint.texts import strings
@@ -53,7 +53,7 @@ def options(dataset: Dataset, item: Item) -> Found:
     """No two options are the same, and none is empty: width, white space, what nobody sees and a last stop aside."""
     seen: dict[str, int] = {}
     for place, option in enumerate(item.options):
-        spelled = plain(option).rstrip("。.；;")
+        spelled = _seen(option).rstrip("。.；;")
         if not spelled:
             yield f"options.{place}", tr("看上去是空的", "looks empty")
         elif spelled in seen and dataset.form in {Form.CHOICE, Form.TERMS}:
@@ -61,10 +61,9 @@ def options(dataset: Dataset, item: Item) -> Found:
         seen.setdefault(spelled, place)
 
 
-def plain(text: str) -> str:
-    """A text in NFKC, without white space, case and characters that nobody sees (Cf, and the Hangul fillers)."""
-    spelled = "".join(unicodedata.normalize("NFKC", text).split()).casefold()
-    return "".join(one for one in spelled if unicodedata.category(one) != "Cf" and one not in "\u1160\u3164\uffa0")
+def _seen(text: str) -> str:
+    """A text as ``plain``, without the characters that nobody sees: Cf, and the Hangul fillers."""
+    return "".join(one for one in plain(text) if unicodedata.category(one) != "Cf" and one not in "\u1160\u3164\uffa0")
 
 
 def canary(item: Item, wanted: UUID | None) -> Found:
@@ -87,7 +86,7 @@ def points(dataset: Dataset, item: Item, task: frozenset[str]) -> Found:
     told = task | (grams(head) if line else frozenset())
     seen: set[tuple[str, str]] = set()
     for place, one in enumerate(item.evaluation_points):
-        field, spelled = f"evaluation_points.{place}", (plain(one.topic), plain(one.point))
+        field, spelled = f"evaluation_points.{place}", (_seen(one.topic), _seen(one.point))
         if spelled in seen:
             yield field, tr("重复", "stands twice")
         seen.add(spelled)
@@ -109,5 +108,5 @@ _FIRST = re.compile(r"[（(；;，,、]")
 
 def _named(diagnosis: str, item: Item) -> bool:
     """Whether the record says a diagnosis, as far as its first bracket or stop."""
-    name = plain(_FIRST.split(diagnosis)[0])
-    return len(name) > 2 and name in plain(item.question)
+    name = _seen(_FIRST.split(diagnosis)[0])
+    return len(name) > 2 and name in _seen(item.question)

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 RUN = 5
 FORM = 10
@@ -50,11 +51,14 @@ class Likeness:
                 if share >= ALIKE:
                     yield number, other, share
 
+    @cached_property
+    def _where(self) -> Mapping[str, list[int]]:
+        return _places(self._every)
+
     def copied(self, foreign: Iterable[str]) -> Iterator[tuple[int, int, float]]:
         """Texts much of which stands in one foreign text: their number, the foreign one's, the share (0.5 to 1)."""
-        texts = _places(self._every)
         for place, text in enumerate(foreign):
-            shared = Counter(number for run in grams(text) for number in texts.get(run, ()))
+            shared = Counter(number for run in grams(text) for number in self._where.get(run, ()))
             for number, count in sorted(shared.items()):
                 share = count / len(self._every[number])
                 if any(share >= much and count >= least for much, least in COPIED):
